@@ -53,7 +53,7 @@ RK_MUST_CHECK int rk_secret_alloc(struct rk_secret *s, size_t cap);
 /* Wipes and gives back; accepts a zeroed struct. s is zeroed. */
 void rk_secret_free(struct rk_secret *s);
 
-/* Wipes the contents, keeps the block; len becomes 0. */
+/* Wipes the len bytes in use, keeps the block; len becomes 0. Who writes past len wipes that itself. */
 void rk_secret_wipe(struct rk_secret *s);
 
 /* dst takes what src held; src is zeroed. */

@@ -1,0 +1,114 @@
+/*
+ * The message catalogue: every message type, its body, who may send it to whom and
+ * in which phase of the channel. Adding a message means adding one row here and one
+ * struct in ipc/messages.h; there is no other list.
+ */
+#ifndef IPC_CATALOGUE_H
+#define IPC_CATALOGUE_H
+
+#include "base/record.h"
+#include "ipc/messages.h"
+#include "ipc/roles.h"
+
+enum ipc_type {
+	/* supervisor and roles */
+	MSG_SETUP = 1,
+	MSG_LISTENER,
+	MSG_PEER,
+	MSG_TLS,
+	MSG_TRUST,
+	MSG_START,
+	MSG_READY,
+	MSG_FAILED,
+	MSG_STOP,
+	/* keeper and relay */
+	MSG_GATE,
+	MSG_UPSTREAM,
+	MSG_UPSTREAM_DROP,
+	MSG_AUTHORIZE,
+	MSG_DECISION,
+	MSG_CUT,
+	MSG_COMPLETE,
+	MSG_REFUSED,
+	/* management */
+	MSG_STATUS_GET,
+	MSG_STATUS,
+	MSG_CONN_ADD,
+	MSG_CONN_GET,
+	MSG_CONN_LIST,
+	MSG_CONN_ROTATE,
+	MSG_CONN_STATE,
+	MSG_CONN_REMOVE,
+	MSG_CONN_INFO,
+	MSG_KEY_ISSUE,
+	MSG_KEY_GET,
+	MSG_KEY_LIST,
+	MSG_KEY_REVOKE,
+	MSG_KEY_EXTEND,
+	MSG_KEY_INFO,
+	MSG_AUDIT_QUERY,
+	MSG_AUDIT_ENTRY,
+	MSG_AUDIT_VERIFY,
+	MSG_AUDIT_VERIFIED,
+	MSG_DONE,
+	MSG_TYPES
+};
+
+enum ipc_phase {
+	IPC_PHASE_SETUP = 1, /* a role before START */
+	IPC_PHASE_SERVE = 2,
+	IPC_PHASE_ANY = 3,
+};
+
+struct ipc_row {
+	const char *name;
+	const struct record_desc *body;
+	uint8_t from;  /* IPC_BIT mask */
+	uint8_t to;    /* IPC_BIT mask */
+	uint8_t phase; /* enum ipc_phase */
+	bool fd;       /* exactly one descriptor comes with it */
+};
+
+/* The row of a type, or NULL when there is no such type. */
+const struct ipc_row *ipc_row(unsigned type);
+
+/* Whether `from` may send `type` to `to` in `phase`. */
+bool ipc_permitted(unsigned type, enum ipc_role from, enum ipc_role to, enum ipc_phase phase);
+
+extern const struct record_desc msg_grant_desc; /* elements of msg_key_issue.grants */
+
+/* Room for any decoded body. */
+union ipc_body {
+	struct msg_setup setup;
+	struct msg_listener listener;
+	struct msg_peer peer;
+	struct msg_tls tls;
+	struct msg_trust trust;
+	struct msg_empty empty;
+	struct msg_stop stop;
+	struct msg_text text;
+	struct msg_gate gate;
+	struct msg_upstream upstream;
+	struct msg_upstream_drop upstream_drop;
+	struct msg_authorize authorize;
+	struct msg_decision decision;
+	struct msg_cut cut;
+	struct msg_complete complete;
+	struct msg_refused refused;
+	struct msg_conn_add conn_add;
+	struct msg_ref ref;
+	struct msg_list list;
+	struct msg_conn_rotate conn_rotate;
+	struct msg_conn_state conn_state;
+	struct msg_conn_info conn_info;
+	struct msg_key_issue key_issue;
+	struct msg_key_extend key_extend;
+	struct msg_key_info key_info;
+	struct msg_audit_query audit_query;
+	struct msg_audit_entry audit_entry;
+	struct msg_audit_verified audit_verified;
+	struct msg_status status;
+	struct msg_done done;
+};
+
+#endif
