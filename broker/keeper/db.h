@@ -1,0 +1,45 @@
+/*
+ * SQLCipher databases of the keeper: opening with a raw key, pragmas, forward-only
+ * migrations. Debian 12 has SQLCipher 3.4.1 (SQLite 3.15), Debian 13 has 4.6; both read the
+ * same files here (cipher_compatibility 3 parameters, page size 4096), so nothing newer than
+ * SQLite 3.15 may be used.
+ *
+ * One connection belongs to one thread at a time.
+ */
+#ifndef KEEPER_DB_H
+#define KEEPER_DB_H
+
+#include <sqlcipher/sqlite3.h>
+
+#include "base/err.h"
+#include "base/secret.h"
+
+enum { DB_KEY_BYTES = 32 };
+
+struct db_migration {
+	const char *sql; /* brings schema version i to i + 1; i is its place in the table */
+};
+
+enum db_mode { DB_READ_WRITE_CREATE, DB_READ_WRITE, DB_READ_ONLY };
+
+/*
+ * Opens, keys and checks (a wrong key or a foreign file is RK_E_CORRUPT with a text that says
+ * so). Does not migrate. `sync_full`: synchronous=FULL, else NORMAL. Mode 0600.
+ */
+RK_MUST_CHECK int db_open(const char *path, const struct rk_secret *key, enum db_mode mode,
+                          bool sync_full, sqlite3 **out, struct rk_fault *fault);
+
+/*
+ * Runs the missing migrations, each in a transaction with user_version. A database that is
+ * newer than the table is refused (RK_E_UNSUPPORTED), unchanged. application_id tells the two
+ * stores apart: a file with another one is RK_E_CORRUPT.
+ */
+RK_MUST_CHECK int db_migrate(sqlite3 *db, uint32_t application_id,
+                             const struct db_migration *table, unsigned count,
+                             struct rk_fault *fault);
+
+/* SQLite result to rk_err: FULL -> RK_E_FULL, CORRUPT/NOTADB -> RK_E_CORRUPT, BUSY ->
+ * RK_E_AGAIN, else RK_E_STORE. */
+int db_error(sqlite3 *db, int rc, struct rk_fault *fault, const char *doing);
+
+#endif

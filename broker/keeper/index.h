@@ -1,0 +1,122 @@
+/*
+ * The policy in memory: connections, relay keys, grants, and which requests are in flight for
+ * each. Authoritative while the keeper runs; touched by the loop's thread only.
+ *
+ * A relay key is found by SHA-256 of the presented text in O(1), whatever their number; a key
+ * takes under 400 bytes (equal grants, holders, names and prefixes are stored once). Revocation
+ * is one store into the key, and the requests in flight hang off it.
+ */
+#ifndef KEEPER_INDEX_H
+#define KEEPER_INDEX_H
+
+#include "base/ipaddr.h"
+#include "ipc/messages.h"
+#include "keeper/store.h"
+#include "policy/auth_style.h"
+#include "policy/base_url.h"
+#include "policy/relay_key.h"
+
+struct index;
+
+struct index_conn {
+	char id[MSG_MAX_NAME + 1];
+	char name[MSG_MAX_NAME + 1];
+	char provider[MSG_MAX_NAME + 1];
+	struct base_url url;       /* parsed; owns its text */
+	struct auth_style auth;    /* parsed */
+	struct rk_slice auth_list; /* LIST as given, owned */
+	struct rk_slice ca_pem;    /* owned */
+	uint32_t flags;
+	bool enabled;
+	bool removed;         /* out of the index; freed when refs is 0 */
+	uint32_t refs;        /* requests in flight and unwrap jobs that still need it */
+	uint32_t upstream_id; /* new whenever anything the relay sees changes */
+	uint32_t credential_version;
+	struct rk_slice blob; /* owned */
+	char hint[MSG_MAX_NAME + 1];
+	int64_t created_ms, updated_ms;
+	struct index_request *open; /* in flight through this connection */
+};
+
+/* Compiled grant: immutable, shared between keys. */
+struct index_grant {
+	struct index_conn *conn;    /* NULL when it was removed */
+	struct rk_slice methods;    /* LIST */
+	struct rk_slice paths;      /* LIST */
+	struct rk_slice deny_query; /* LIST */
+};
+
+struct index_key {
+	uint8_t digest[32];
+	char id[RELAY_KEY_ID]; /* without "key_" */
+	char hint[RELAY_KEY_HINT];
+	uint8_t kind;
+	uint8_t grant_count, cidr_count;
+	uint32_t in_flight;
+	const char *holder, *name, *env;         /* interned */
+	const struct index_grant *const *grants; /* interned set */
+	const struct rk_cidr *cidrs;             /* interned set */
+	int64_t created_ms, expires_ms, revoked_ms, last_used_ms;
+	struct index_request *open;
+};
+
+/* An allowed request between AUTHORIZE and COMPLETE. Lives in two lists: its key's and its
+ * connection's. */
+struct index_request {
+	struct index_key *key;
+	struct index_conn *conn;
+	struct index_request *key_next, **key_prev;
+	struct index_request *conn_next, **conn_prev;
+};
+
+RK_MUST_CHECK int index_new(struct index **out);
+void index_free(struct index *ix);
+
+/* From the store's form; validates everything again. The grants' connections must be there
+ * already (unknown ones become NULL). */
+RK_MUST_CHECK int index_add_conn(struct index *ix, const struct store_conn *c,
+                                 struct index_conn **out, struct rk_fault *fault);
+RK_MUST_CHECK int index_add_key(struct index *ix, const struct store_key *k,
+                                struct index_key **out, struct rk_fault *fault);
+
+/* Replaces blob, version and hint, and gives a new upstream_id. */
+RK_MUST_CHECK int index_conn_rotate(struct index *ix, struct index_conn *c,
+                                    const struct store_credential *cred, int64_t now_ms);
+void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled,
+                            int64_t now_ms);
+
+/* Takes it out; grants on it become dead. Freed when no request holds it. */
+void index_conn_remove(struct index *ix, struct index_conn *c);
+void index_conn_ref(struct index_conn *c);
+void index_conn_unref(struct index_conn *c);
+
+/* By id or name; NULL. */
+struct index_conn *index_conn_find(struct index *ix, struct rk_slice ref);
+struct index_key *index_key_by_digest(struct index *ix, const uint8_t digest[32]);
+/* id with or without "key_". */
+struct index_key *index_key_by_id(struct index *ix, struct rk_slice id);
+
+/*
+ * id, whole key (hashed here), or masked form. RK_E_NOTFOUND; RK_E_AMBIGUOUS when a masked form
+ * fits several keys that are not revoked (fault text lists up to five ids). A masked form
+ * prefers keys that are not revoked.
+ */
+RK_MUST_CHECK int index_key_resolve(struct index *ix, struct rk_slice ref,
+                                    struct index_key **out, struct rk_fault *fault);
+
+/* Iteration in order of creation: pass NULL to start, the last one to go on; NULL at the end.
+ */
+struct index_conn *index_conn_next(struct index *ix, const struct index_conn *after);
+struct index_key *index_key_next(struct index *ix, const struct index_key *after);
+
+size_t index_conn_count(const struct index *ix);
+size_t index_key_count(const struct index *ix);
+size_t index_key_live(const struct index *ix, int64_t now_ms); /* O(keys): for status */
+size_t index_conn_live_keys(struct index *ix, const struct index_conn *c, int64_t now_ms);
+size_t index_bytes(const struct index *ix); /* memory held, for the benchmark */
+
+void index_request_open(struct index_request *r, struct index_key *key,
+                        struct index_conn *conn);
+void index_request_close(struct index_request *r);
+
+#endif
