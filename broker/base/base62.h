@@ -14,6 +14,7 @@ void rk_base62_random(char *out, size_t n);
 /* v as exactly `digits` base62 characters, most significant first; v must fit. */
 void rk_base62_u64(uint64_t v, char *out, size_t digits);
 
+/* True when s is one or more base62 characters and nothing else. */
 bool rk_base62_is(struct rk_slice s);
 
 /* Fills with random bytes; aborts when the kernel cannot (nothing safe can go on). */

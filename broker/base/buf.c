@@ -33,7 +33,7 @@ char *rk_buf_reserve(struct rk_buf *b, size_t want, size_t *room)
 		size_t cap = b->cap ? b->cap : BUF_MIN_ALLOC;
 		char *mem;
 
-		while (cap < need)
+		while (cap < need && cap <= SIZE_MAX / 2)
 			cap *= 2;
 		if (cap > b->limit)
 			cap = b->limit;
@@ -95,6 +95,7 @@ int rk_buf_add_slice(struct rk_buf *b, struct rk_slice s)
 int rk_buf_printf(struct rk_buf *b, const char *fmt, ...)
 {
 	va_list ap;
+	size_t limit;
 	char *dst;
 	int n;
 
@@ -103,12 +104,14 @@ int rk_buf_printf(struct rk_buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return RK_E_INVALID;
-	if (b->len + (size_t)n > b->limit)
+	if ((size_t)n > b->limit || b->len > b->limit - (size_t)n)
 		return RK_E_TOOBIG;
 	/* one byte more for the terminator, which is not counted as data */
-	b->limit++;
+	limit = b->limit;
+	if (b->limit < SIZE_MAX)
+		b->limit++;
 	dst = rk_buf_reserve(b, (size_t)n + 1, NULL);
-	b->limit--;
+	b->limit = limit;
 	if (!dst)
 		return RK_E_NOMEM;
 	va_start(ap, fmt);

@@ -23,9 +23,10 @@ struct rk_buf {
 void rk_buf_init(struct rk_buf *b, size_t limit);
 void rk_buf_free(struct rk_buf *b);
 
+/* The first unread byte; NULL when nothing was ever put in. */
 static inline char *rk_buf_data(const struct rk_buf *b)
 {
-	return b->mem + b->off;
+	return b->mem ? b->mem + b->off : NULL;
 }
 
 static inline struct rk_slice rk_buf_slice(const struct rk_buf *b)

@@ -10,7 +10,7 @@
  *   tls-certificate  server.pem           # chain, PEM
  *   tls-key          server.key           # PEM, mode 0600
  *   upstream-ca      /etc/ssl/certs/ca-certificates.crt
- *   relays           2                    # processes; default one per core
+ *   relays           2                    # processes, 1 to 64; default one per core
  *   user             nobody               # of relay, console, courier when started as root
  *   token-module     /usr/lib/softhsm/libsofthsm2.so
  *   token-init-args  ...                  # C_Initialize reserved string, optional
@@ -18,7 +18,12 @@
  *   token            relaykey             # label, or an RFC 7512 pkcs11: URI
  *   token-pin-file   token.pin
  *   journal-sync     full                 # full | normal (documented as not power-safe)
+ *   secret-memory    best                 # best | locked (see base/secret.h)
  *   log-level        info
+ *
+ * A '#' inside a word is part of the value. Required: proxy, console, tls-certificate, tls-key,
+ * token-module, token; the values shown of the others are the defaults, but for user,
+ * token-init-args, token-env and token-pin-file, which default to none.
  *
  * Unknown and repeated keys, and values out of range, are refused with file and line.
  */
@@ -26,6 +31,7 @@
 #define BASE_CONFIG_H
 
 #include "base/err.h"
+#include "base/slice.h"
 
 #include <stdbool.h>
 
@@ -60,6 +66,13 @@ struct rk_config {
 
 /* Reads and checks the file. RK_E_INVALID with "file:line: what is wrong and what would be right". */
 RK_MUST_CHECK int config_load(const char *path, struct rk_config *out, struct rk_fault *fault);
+
+/*
+ * The same from memory; `path` is the absolute name that errors show and whose directory relative
+ * paths start from. Pure but for the number of cores. *out is untouched on failure.
+ */
+RK_MUST_CHECK int config_parse(struct rk_slice text, const char *path, struct rk_config *out,
+    struct rk_fault *fault);
 
 /* Splits "addr:port" or "[v6]:port"; host gets the address text. RK_E_INVALID otherwise. */
 RK_MUST_CHECK int config_split_listen(const char *text, char *host, size_t host_cap,

@@ -15,7 +15,7 @@ RK_MUST_CHECK int file_read(const char *path, size_t limit, struct rk_buf *buf,
 /*
  * Reads a secret from a file ("-" is standard input) straight into the arena, without stdio; one trailing
  * newline (LF or CRLF) is dropped. Refuses an empty secret, NUL bytes, more than `limit` bytes, and a
- * regular file that group or others can read (RK_E_DENIED) when `private_only`.
+ * regular file with any permission for group or others (RK_E_DENIED) when `private_only`.
  */
 RK_MUST_CHECK int file_read_secret(const char *path, size_t limit, bool private_only,
     struct rk_secret *out, struct rk_fault *fault);

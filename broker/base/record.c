@@ -84,10 +84,11 @@ size_t record_list_count(struct rk_slice list)
 
 int record_list_add(void *dst, size_t cap, size_t *used, struct rk_slice item)
 {
-	unsigned char *at = (unsigned char *)dst + *used;
+	unsigned char *at;
 
 	if (*used > cap || cap - *used < 4 || item.n > cap - *used - 4 || item.n > UINT32_MAX)
 		return RK_E_TOOBIG;
+	at = (unsigned char *)dst + *used;
 	put_le(at, item.n, 4);
 	if (item.n)
 		memcpy(at + 4, item.p, item.n);
