@@ -37,6 +37,9 @@ const char *rk_strerror(int err)
 }
 
 static void fault_format(struct rk_fault *fault, const char *fmt, va_list ap, const char *tail)
+    RK_PRINTF(2, 0);
+
+static void fault_format(struct rk_fault *fault, const char *fmt, va_list ap, const char *tail)
 {
 	int n = vsnprintf(fault->text, sizeof fault->text, fmt, ap);
 

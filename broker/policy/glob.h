@@ -4,8 +4,8 @@
  *   '**'  any run of bytes
  *   a trailing "/ *" (without the space) matches one or more further segments at any depth:
  *         /v1/files/ * covers /v1/files/a and /v1/files/a/content, not /v1/files or /v1/files/
- * Everything else is literal; there is no escape and no class. Pure. Linear in path times stars:
- * no exponential case, whatever the pattern.
+ * A run of more than two stars is "**". Everything else is literal; there is no escape and no class.
+ * Pure. At most pattern length times path length steps, whatever the pattern.
  */
 #ifndef POLICY_GLOB_H
 #define POLICY_GLOB_H
