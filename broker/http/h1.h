@@ -59,11 +59,24 @@ enum h1_hdr {
 	H1_HDR_DATE,
 	H1_HDR_SERVER,
 	H1_HDR_FORWARDED, /* Forwarded, X-Forwarded-*, X-Real-IP, Via */
-	H1_HDR_CREDENTIAL, /* every other header an SDK puts its key in: see http/credential.h */
+	/*
+	 * Every other header an SDK puts its key in: see http/credential.h. In a request also any
+	 * unknown header whose value begins like a relay key, so that no copy of one travels on.
+	 */
+	H1_HDR_CREDENTIAL,
 	H1_HDR_RELAYKEY,   /* X-RelayKey and any other x-relaykey-* */
+	/*
+	 * X-HTTP-Method-Override, X-Original-URL and their like: an upstream that obeys them acts on
+	 * another method or path than the one policy saw.
+	 */
+	H1_HDR_OVERRIDE,
 };
 
-/* The id of a field name, case-insensitively; underscores count as hyphens for credential headers. */
+/*
+ * The id of a field name, case-insensitively. Underscores count as hyphens for the fields that the
+ * proxy removes (credentials, forwarding, overrides); an underscore spelling of any other
+ * known name is H1_HDR_OTHER.
+ */
 enum h1_hdr h1_hdr_id(struct rk_slice name);
 
 /* True for the hop-by-hop fields of RFC 9110 7.6.1 (by id). */
