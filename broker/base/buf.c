@@ -23,7 +23,8 @@ char *rk_buf_reserve(struct rk_buf *b, size_t want, size_t *room)
 {
 	size_t need;
 
-	if (__builtin_add_overflow(b->len, want, &need) || need > b->limit)
+	/* no allocation is larger than PTRDIFF_MAX, so doubling below cannot overflow */
+	if (__builtin_add_overflow(b->len, want, &need) || need > b->limit || need > PTRDIFF_MAX)
 		return NULL;
 	if (b->off && b->cap - b->off < need) {
 		memmove(b->mem, b->mem + b->off, b->len);
@@ -33,7 +34,7 @@ char *rk_buf_reserve(struct rk_buf *b, size_t want, size_t *room)
 		size_t cap = b->cap ? b->cap : BUF_MIN_ALLOC;
 		char *mem;
 
-		while (cap < need && cap <= SIZE_MAX / 2)
+		while (cap < need)
 			cap *= 2;
 		if (cap > b->limit)
 			cap = b->limit;
