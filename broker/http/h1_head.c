@@ -1,15 +1,15 @@
+#include <endian.h>
+
 #include "http/h1_bytes.h"
+#include "http/h1_framing.h"
 
 /*
  * One pass over the bytes. Whatever is wrong is found at the byte where it goes wrong, also in
  * a head that has not arrived completely; running out of bytes is the only way to "more".
  */
 
-enum {
-	MORE = 1, /* the bytes end here; the functions below return 0 when a part is complete */
-	CONNECTION_MAX_NAMES = 16, /* fields a Connection header can name */
-	CONNECTION_MAX_ITEMS = 32, /* list elements, empty ones included */
-};
+/* The bytes end here. The functions below return 0 when their part is complete. */
+enum { MORE = 1 };
 
 struct reader {
 	const char *p;
@@ -17,14 +17,25 @@ struct reader {
 	bool response;
 };
 
-/* What the fields say about framing and connection, until all of them are known. */
-struct facts {
-	bool has_host, has_length, has_chunked, has_upgrade;
-	bool says_close, says_keep_alive, says_upgrade;
-	unsigned items;
-	unsigned named_count;
-	struct rk_slice named[CONNECTION_MAX_NAMES];
-};
+/* Runs over the bytes of one class. The position stays in a register: this is the hot loop. */
+static void skip_class(struct reader *r, unsigned classes)
+{
+	const char *p = r->p, *end = r->end;
+
+	while (p < end && h1_is(*p, classes))
+		p++;
+	r->p = p;
+}
+
+static struct rk_slice read_token(struct reader *r)
+{
+	const char *start = r->p, *p = start, *end = r->end;
+
+	while (p < end && h1_name_at(p))
+		p++;
+	r->p = p;
+	return rk_slice(start, (size_t)(p - start));
+}
 
 static void reader_init(struct reader *r, struct rk_slice in, size_t limit, bool response)
 {
@@ -71,11 +82,7 @@ static int read_version(struct reader *r, int *minor)
 
 static int read_method(struct reader *r, struct rk_slice *method)
 {
-	const char *start = r->p;
-
-	while (r->p < r->end && h1_name_at(r->p))
-		r->p++;
-	*method = rk_slice(start, (size_t)(r->p - start));
+	*method = read_token(r);
 	if (method->n > H1_MAX_METHOD)
 		return H1_E_METHOD;
 	if (r->p == r->end)
@@ -116,8 +123,7 @@ static int read_target(struct reader *r, struct rk_slice *target, struct rk_slic
 {
 	const char *start = r->p;
 
-	while (r->p < r->end && h1_is(*r->p, H1_B_VISIBLE))
-		r->p++;
+	skip_class(r, H1_B_VISIBLE);
 	*target = rk_slice(start, (size_t)(r->p - start));
 	*authority = rk_slice(NULL, 0);
 	if (target->n && *start != '/' && *start != 'h' && *start != 'H')
@@ -175,17 +181,12 @@ static int read_status_line(struct reader *r, struct h1_head *out)
 	if (out->status < 100 || out->status > 599)
 		return H1_E_STATUS;
 	/* The reason phrase may be missing, and its space with it. */
-	if (r->p < r->end && *r->p == ' ') {
-		while (r->p < r->end && h1_is(*r->p, H1_B_TEXT | H1_B_HIGH))
-			r->p++;
-	}
+	if (r->p < r->end && *r->p == ' ')
+		skip_class(r, H1_B_TEXT | H1_B_HIGH);
 	return read_line_end(r, H1_E_STATUS);
 }
 
-/*
- * Runs over value bytes, eight at a time while all eight are plain text. The word test may call
- * a good byte bad (never a bad one good), so the byte loop decides.
- */
+/* Runs over value bytes, eight at a time while there are eight. */
 static void skip_value(struct reader *r)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -194,37 +195,43 @@ static void skip_value(struct reader *r)
 	const char *p = r->p, *end = r->end;
 
 	while (end - p >= 8) {
-		uint64_t w, below, del;
+		uint64_t w, below, del, bad;
 
 		memcpy(&w, p, 8);
+		w = le64toh(w);
 		below = w - ones * 0x20;
 		del = (w ^ (ones * 0x7f)) - ones;
-		if ((((below | del) & ~w) & tops) | (w & high))
-			break;
-		p += 8;
-	}
-	while (p < end && h1_is(*p, allowed))
+		bad = (((below | del) & ~w) & tops) | (w & high);
+		if (!bad) {
+			p += 8;
+			continue;
+		}
+		/* A borrow reaches only bytes behind the first bad one: that one is right. */
+		p += __builtin_ctzll(bad) / 8;
+		if (*p != '\t') {
+			r->p = p;
+			return;
+		}
 		p++;
+	}
 	r->p = p;
+	skip_class(r, allowed);
 }
 
 static int read_field(struct reader *r, struct h1_field *f)
 {
-	const char *start = r->p;
+	const char *start;
 	int err;
 
 	if (*r->p == ' ' || *r->p == '\t')
 		return H1_E_LINE_END; /* obs-fold */
-	while (r->p < r->end && h1_name_at(r->p))
-		r->p++;
+	f->name = read_token(r);
 	if (r->p == r->end)
 		return MORE;
-	if (*r->p != ':' || r->p == start)
+	if (*r->p != ':' || f->name.n == 0)
 		return H1_E_HEADER_NAME;
-	f->name = rk_slice(start, (size_t)(r->p - start));
 	r->p++;
-	while (r->p < r->end && h1_is(*r->p, H1_B_BLANK))
-		r->p++;
+	skip_class(r, H1_B_BLANK);
 	start = r->p;
 	skip_value(r);
 	f->value = rk_slice(start, (size_t)(r->p - start));
@@ -234,153 +241,8 @@ static int read_field(struct reader *r, struct h1_field *f)
 	return err;
 }
 
-/* Connection may not take away what frames, routes or authenticates the request (RFC
- * 9110 7.6.1). */
-static bool can_be_named(struct rk_slice name)
-{
-	switch (h1_hdr_id(name)) {
-	case H1_HDR_HOST:
-	case H1_HDR_CONTENT_LENGTH:
-	case H1_HDR_TRANSFER_ENCODING:
-	case H1_HDR_AUTHORIZATION:
-	case H1_HDR_CREDENTIAL:
-	case H1_HDR_RELAYKEY:
-		return false;
-	default:
-		return true;
-	}
-}
-
-static int note_connection_item(const struct reader *r, struct rk_slice item,
-                                struct facts *facts)
-{
-	if (rk_slice_ieq(item, (struct rk_slice){"close", 5})) {
-		facts->says_close = true;
-		return 0;
-	}
-	if (rk_slice_ieq(item, (struct rk_slice){"keep-alive", 10})) {
-		facts->says_keep_alive = true;
-		return 0;
-	}
-	if (rk_slice_ieq(item, (struct rk_slice){"upgrade", 7})) {
-		facts->says_upgrade = true;
-		return 0;
-	}
-	for (size_t i = 0; i < item.n; i++) {
-		if (!h1_name_at(item.p + i))
-			return H1_E_CONNECTION;
-	}
-	/* Some servers name Transfer-Encoding in responses; it is hop-by-hop in any case. */
-	if (!r->response && !can_be_named(item))
-		return H1_E_CONNECTION;
-	if (facts->named_count == CONNECTION_MAX_NAMES)
-		return H1_E_CONNECTION;
-	facts->named[facts->named_count++] = item;
-	return 0;
-}
-
-static int note_connection(const struct reader *r, struct rk_slice list, struct facts *facts)
-{
-	const char *p = list.p, *end = p + list.n;
-
-	for (;;) {
-		const char *comma = p < end ? memchr(p, ',', (size_t)(end - p)) : NULL;
-		const char *stop = comma ? comma : end;
-		struct rk_slice item;
-
-		while (p < stop && h1_is(*p, H1_B_BLANK))
-			p++;
-		item = rk_slice(p, (size_t)(stop - p));
-		while (item.n && h1_is(item.p[item.n - 1], H1_B_BLANK))
-			item.n--;
-		if (++facts->items > CONNECTION_MAX_ITEMS)
-			return H1_E_CONNECTION;
-		if (item.n) {
-			int err = note_connection_item(r, item, facts);
-
-			if (err)
-				return err;
-		}
-		if (!comma)
-			return 0;
-		p = comma + 1;
-	}
-}
-
-static int note_length(struct rk_slice value, struct h1_head *out, struct facts *facts)
-{
-	uint64_t n;
-
-	if (facts->has_length || !rk_slice_u64(value, &n) || n > INT64_MAX)
-		return H1_E_LENGTH;
-	/* A leading zero is octal to some. */
-	if (value.n > 1 && value.p[0] == '0')
-		return H1_E_LENGTH;
-	facts->has_length = true;
-	out->content_length = n;
-	return 0;
-}
-
-static int note_coding(struct rk_slice value, struct facts *facts)
-{
-	if (facts->has_chunked || !rk_slice_ieq(value, (struct rk_slice){"chunked", 7}))
-		return H1_E_FRAMING;
-	facts->has_chunked = true;
-	return 0;
-}
-
-static int note_request_field(struct h1_field *f, struct h1_head *out, struct facts *facts)
-{
-	switch (f->id) {
-	case H1_HDR_HOST:
-		if (facts->has_host)
-			return H1_E_HOST;
-		facts->has_host = true;
-		out->host = f->value;
-		return 0;
-	case H1_HDR_EXPECT:
-		if (out->expect_continue ||
-		    !rk_slice_ieq(f->value, (struct rk_slice){"100-continue", 12}))
-			return H1_E_EXPECT;
-		out->expect_continue = true;
-		return 0;
-	case H1_HDR_OTHER:
-		if (h1_value_is_relay_key(f->value))
-			f->id = H1_HDR_CREDENTIAL;
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static int note_field(const struct reader *r, struct h1_field *f, struct h1_head *out,
-                      struct facts *facts)
-{
-	enum h1_hdr spelt;
-
-	f->id = h1_hdr_lookup(f->name, &spelt);
-	f->hop = h1_hdr_is_hop(f->id);
-	/* CGI-like servers read content_length as Content-Length: a second framing. */
-	if (spelt != f->id &&
-	    (spelt == H1_HDR_CONTENT_LENGTH || spelt == H1_HDR_TRANSFER_ENCODING))
-		return H1_E_HEADER_NAME;
-	switch (f->id) {
-	case H1_HDR_CONTENT_LENGTH:
-		return note_length(f->value, out, facts);
-	case H1_HDR_TRANSFER_ENCODING:
-		return note_coding(f->value, facts);
-	case H1_HDR_CONNECTION:
-		return note_connection(r, f->value, facts);
-	case H1_HDR_UPGRADE:
-		facts->has_upgrade = true;
-		return 0;
-	default:
-		return r->response ? 0 : note_request_field(f, out, facts);
-	}
-}
-
 /* All fields and the empty line behind them. */
-static int read_fields(struct reader *r, struct h1_head *out, struct facts *facts)
+static int read_fields(struct reader *r, struct h1_head *out, struct h1_facts *facts)
 {
 	for (;;) {
 		struct h1_field *f;
@@ -395,74 +257,11 @@ static int read_fields(struct reader *r, struct h1_head *out, struct facts *fact
 		f = &out->fields[out->field_count];
 		err = read_field(r, f);
 		if (!err)
-			err = note_field(r, f, out, facts);
+			err = h1_note_field(f, out, facts);
 		if (err)
 			return err;
 		out->field_count++;
 	}
-}
-
-/* Marks the fields that Connection named, wherever it stood. */
-static void mark_named(struct h1_head *out, const struct facts *facts)
-{
-	for (unsigned i = 0; i < facts->named_count; i++) {
-		for (size_t k = 0; k < out->field_count; k++) {
-			if (rk_slice_ieq(out->fields[k].name, facts->named[i]))
-				out->fields[k].hop = true;
-		}
-	}
-}
-
-/* What requests and responses have in common once all fields are known. */
-static int settle(struct h1_head *out, const struct facts *facts)
-{
-	if (facts->has_chunked && (facts->has_length || out->minor == 0))
-		return H1_E_FRAMING;
-	out->keep_alive = !facts->says_close && (out->minor == 1 || facts->says_keep_alive);
-	out->upgrade = out->minor == 1 && facts->has_upgrade && facts->says_upgrade;
-	if (facts->has_chunked)
-		out->body = H1_BODY_CHUNKED;
-	else if (facts->has_length)
-		out->body = H1_BODY_LENGTH;
-	mark_named(out, facts);
-	return 0;
-}
-
-static int settle_request(struct h1_head *out, const struct facts *facts,
-                          struct rk_slice authority)
-{
-	if (!facts->has_host) {
-		if (out->minor == 1)
-			return H1_E_HOST;
-		out->host = authority;
-	}
-	if ((facts->has_host || authority.n) && !h1_host_is_valid(out->host))
-		return H1_E_HOST;
-	if (authority.n && !rk_slice_ieq(authority, out->host))
-		return H1_E_HOST;
-	if (out->minor == 0)
-		out->expect_continue = false; /* RFC 9110 10.1.1 */
-	return settle(out, facts);
-}
-
-/* RFC 9112 6.3 */
-static int settle_response(struct h1_head *out, const struct facts *facts, bool head_request)
-{
-	bool no_content = out->status < 200 || out->status == 204;
-	int err = settle(out, facts);
-
-	if (err)
-		return err;
-	/* A body announced where none can be: nobody knows where the next message starts. */
-	if (no_content && (out->body == H1_BODY_CHUNKED || out->content_length))
-		out->keep_alive = false;
-	if (no_content || out->status == 304 || head_request) {
-		out->body = H1_BODY_NONE;
-	} else if (out->body == H1_BODY_NONE) {
-		out->body = H1_BODY_CLOSE;
-		out->keep_alive = false;
-	}
-	return 0;
 }
 
 /* Sets all but the fields themselves, which field_count covers. */
@@ -481,7 +280,7 @@ static int finish(const struct reader *r, struct rk_slice in, size_t limit, int 
 int h1_parse_request(struct rk_slice in, size_t limit, struct h1_head *out)
 {
 	struct reader r;
-	struct facts facts = {0};
+	struct h1_facts facts = {.response = false};
 	struct rk_slice authority;
 	int err;
 
@@ -493,14 +292,14 @@ int h1_parse_request(struct rk_slice in, size_t limit, struct h1_head *out)
 	if (!err)
 		err = read_fields(&r, out, &facts);
 	if (!err)
-		err = settle_request(out, &facts, authority);
+		err = h1_settle_request(out, &facts, authority);
 	return finish(&r, in, limit, err);
 }
 
 int h1_parse_response(struct rk_slice in, size_t limit, bool head_request, struct h1_head *out)
 {
 	struct reader r;
-	struct facts facts = {0};
+	struct h1_facts facts = {.response = true};
 	int err;
 
 	if (limit > H1_MAX_HEAD)
@@ -511,6 +310,6 @@ int h1_parse_response(struct rk_slice in, size_t limit, bool head_request, struc
 	if (!err)
 		err = read_fields(&r, out, &facts);
 	if (!err)
-		err = settle_response(out, &facts, head_request);
+		err = h1_settle_response(out, &facts, head_request);
 	return finish(&r, in, limit, err);
 }
