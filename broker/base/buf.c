@@ -24,7 +24,8 @@ char *rk_buf_reserve(struct rk_buf *b, size_t want, size_t *room)
 	size_t need;
 
 	/* no allocation is larger than PTRDIFF_MAX, so doubling below cannot overflow */
-	if (__builtin_add_overflow(b->len, want, &need) || need > b->limit || need > PTRDIFF_MAX)
+	if (__builtin_add_overflow(b->len, want, &need) || need > b->limit ||
+	    need > PTRDIFF_MAX)
 		return NULL;
 	if (b->off && b->cap - b->off < need) {
 		memmove(b->mem, b->mem + b->off, b->len);
