@@ -17,8 +17,13 @@
 #include "policy/relay_key.h"
 
 struct index;
+struct index_grant_node;
+struct pl_credential;
+
+enum { INDEX_MAX_GRANTS = 255, INDEX_MAX_CIDRS = 255 };
 
 struct index_conn {
+	uint32_t number; /* in order of creation, never used twice */
 	char id[MSG_MAX_NAME + 1];
 	char name[MSG_MAX_NAME + 1];
 	char provider[MSG_MAX_NAME + 1];
@@ -35,7 +40,10 @@ struct index_conn {
 	struct rk_slice blob; /* owned */
 	char hint[MSG_MAX_NAME + 1];
 	int64_t created_ms, updated_ms;
-	struct index_request *open; /* in flight through this connection */
+	struct index_request *open;      /* in flight through this connection */
+	struct index_grant_node *grants; /* the index's: compiled grants on it */
+	struct pl_credential *fresh;     /* the pipeline's: its credential in the open batch */
+	uint64_t fresh_batch;            /* number of that batch */
 };
 
 /* Compiled grant: immutable, shared between keys. */
@@ -72,8 +80,9 @@ struct index_request {
 RK_MUST_CHECK int index_new(struct index **out);
 void index_free(struct index *ix);
 
-/* From the store's form; validates everything again. The grants' connections must be there
- * already (unknown ones become NULL). */
+/* From the store's form; validates everything again (RK_E_INVALID, RK_E_TOOBIG), RK_E_EXISTS
+ * when id, name or digest is taken. The grants' connections must be there already (unknown ones
+ * become NULL). */
 RK_MUST_CHECK int index_add_conn(struct index *ix, const struct store_conn *c,
                                  struct index_conn **out, struct rk_fault *fault);
 RK_MUST_CHECK int index_add_key(struct index *ix, const struct store_key *k,

@@ -1,0 +1,142 @@
+/*
+ * The batch machine of the keeper: from AUTHORIZE to DECISION, from COMPLETE to its row.
+ *
+ * Whatever arrives in a loop turn is decided at once and appended, encoded, to the open batch.
+ * When the journal worker is idle the open batch is submitted to it (one commit) and its
+ * credentials are unwrapped meanwhile, each once, on the token pool; the next batch is decided
+ * while this one commits. A request is answered when its row is durable and, if it is allowed,
+ * its credential is there. Unwrapped secrets live as long as their batch.
+ *
+ * Everything here runs on the loop's thread. Limits: a batch holds at most
+ * PIPELINE_BATCH_ROWS rows and PIPELINE_BATCH_BYTES bytes; past PIPELINE_MAX_BATCHES waiting
+ * batches requests are answered 503 (overloaded).
+ *
+ * When the journal fails, the requests of all waiting batches are answered 503 and the gate
+ * closes; rows of exchanges that ended are kept, and a probe row is tried every second. When
+ * the token fails, the gate closes and the token is tried again every second.
+ */
+#ifndef KEEPER_PIPELINE_H
+#define KEEPER_PIPELINE_H
+
+#include "ipc/loop.h"
+#include "ipc/messages.h"
+#include "keeper/index.h"
+#include "keeper/journal.h"
+#include "keeper/worker.h"
+#include "policy/reason.h"
+
+enum {
+	PIPELINE_BATCH_ROWS = 512,
+	PIPELINE_BATCH_BYTES = 1 << 20,
+	PIPELINE_MAX_BATCHES = 16,
+	PIPELINE_LAZY_MS = 20,   /* rows that nobody waits for are flushed after this */
+	PIPELINE_RETRY_MS = 1000 /* journal probe, token reconnect */
+};
+
+struct pipeline;
+struct relay_link;
+
+/* What the pipeline waits for; called on worker threads. */
+struct pipeline_backend {
+	int (*append)(void *arg, struct journal_entry *entries, size_t count,
+	              struct rk_fault *fault);
+	void (*maintain)(void *arg);
+	int (*unwrap)(void *arg, struct rk_slice blob, struct rk_slice place,
+	              struct rk_secret *out, struct rk_fault *fault);
+	int (*reconnect)(void *arg, struct rk_fault *fault); /* RK_E_PIN: not tried again */
+	int (*ping)(void *arg); /* NULL: the token is not watched */
+	void *arg;
+};
+
+struct pipeline_params {
+	struct loop *loop;
+	struct index *index;
+	struct worker_pool *journal_pool; /* one thread */
+	struct worker_pool *token_pool;
+	struct pipeline_backend backend;
+	struct journal_head head;       /* where the chain stands now */
+	const uint64_t *policy_version; /* written into rows; borrowed */
+	/* The gate changed: whether requests can be served (may be NULL). */
+	void (*gate)(bool unsealed, bool audit_ok, void *arg);
+	void *gate_arg;
+	int retry_ms; /* 0: PIPELINE_RETRY_MS; tests set it */
+};
+
+/* The params are copied, what they point at is borrowed. */
+RK_MUST_CHECK int pipeline_new(const struct pipeline_params *params, struct pipeline **out);
+
+/* Jobs must be over: free the worker pools first. Accepts NULL. */
+void pipeline_free(struct pipeline *p);
+
+bool pipeline_unsealed(const struct pipeline *p);
+bool pipeline_audit_ok(const struct pipeline *p);
+/* Why audit_ok is false; "" otherwise. Borrows until the next loop turn. */
+const char *pipeline_audit_error(const struct pipeline *p);
+
+struct pipeline_counters {
+	uint64_t requests; /* AUTHORIZE and REFUSED messages */
+	uint64_t refused;  /* of them, not allowed */
+	uint64_t batches;  /* commits that were durable */
+	uint64_t unwraps;
+	uint64_t dropped; /* refusals without a row: journal away or overload */
+	uint32_t in_flight;
+};
+void pipeline_counters(const struct pipeline *p, struct pipeline_counters *out);
+
+/* ---- messages of a relay (keeper/relay_link.c) ---- */
+
+/* RK_E_PROTOCOL: the relay broke the rules (an id that is open already, a COMPLETE for none);
+ * its link must be closed. */
+RK_MUST_CHECK int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
+                                     const struct msg_authorize *m);
+/* A COMPLETE before the DECISION withdraws the request: no decision follows it. */
+RK_MUST_CHECK int pipeline_complete(struct pipeline *p, struct relay_link *link, uint64_t id,
+                                    const struct msg_complete *m);
+void pipeline_refused(struct pipeline *p, const struct msg_refused *m);
+
+/* The relay is gone: its open requests end with outcome `broker`. */
+void pipeline_link_gone(struct pipeline *p, struct relay_link *link);
+
+/* ---- rows of others ---- */
+
+/* err 0: the row is durable. Called on the loop, never from inside pipeline_append_row(). */
+typedef void pipeline_row_done(int err, void *arg);
+
+/*
+ * Appends a row (encoded here, `time_ms` and `policy_version` are filled in when 0). `done` may
+ * be NULL. Negative: not accepted (journal away, row too large) and `done` is not called.
+ */
+RK_MUST_CHECK int pipeline_append_row(struct pipeline *p, const struct audit_row *row,
+                                      pipeline_row_done *done, void *arg);
+
+/*
+ * Sends CUT for every request in flight of a key or through a connection, now. Requests that
+ * are decided but not yet answered are judged again before their answer, from the index, so
+ * change that first (key->revoked_ms, conn->enabled, index_conn_remove()).
+ */
+void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason reason);
+void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason);
+
+/* ---- live tail ---- */
+
+/* Called for each durable row, in order; row borrows until the return. seq, prev_hash, hash and
+ * row are set. A subscriber may remove itself (or be removed) in its own call. */
+typedef void pipeline_tail_row(const struct msg_audit_entry *e, void *arg);
+
+struct pipeline_tail {
+	pipeline_tail_row *row;
+	void *arg;
+	struct pipeline_tail *next, **prev; /* the pipeline's */
+};
+
+/* The memory is the caller's, until pipeline_tail_remove(). */
+void pipeline_tail_add(struct pipeline *p, struct pipeline_tail *t);
+void pipeline_tail_remove(struct pipeline *p, struct pipeline_tail *t);
+
+/* ---- the end ---- */
+
+/* Submits what is open and calls `done` once nothing waits for the journal any more (at once
+ * when it is away). */
+void pipeline_flush(struct pipeline *p, void (*done)(void *arg), void *arg);
+
+#endif
