@@ -47,6 +47,10 @@ static const struct record_field msg_stop_fields[] = {
     RF_U32(struct msg_stop, grace_ms),
 };
 
+static const struct record_field msg_log_level_fields[] = {
+    RF_U8(struct msg_log_level, level),
+};
+
 static const struct record_field msg_text_fields[] = {
     RF_BYTES(struct msg_text, text, MSG_MAX_TEXT),
 };
@@ -334,6 +338,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(AUDIT_VERIFY, empty, CONTROL, KEEPER, SERVE),
 	ROW(AUDIT_VERIFIED, audit_verified, KEEPER, CONTROL, SERVE),
 	ROW(DONE, done, KEEPER, CONTROL | CONSOLE, SERVE),
+	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
 };
 /* clang-format on */
 

@@ -51,6 +51,8 @@ enum ipc_type {
 	MSG_AUDIT_VERIFY,
 	MSG_AUDIT_VERIFIED,
 	MSG_DONE,
+	/* supervisor and roles, after a reload */
+	MSG_LOG_LEVEL,
 	MSG_TYPES
 };
 
@@ -109,6 +111,7 @@ union ipc_body {
 	struct msg_audit_verified audit_verified;
 	struct msg_status status;
 	struct msg_done done;
+	struct msg_log_level log_level;
 };
 
 #endif

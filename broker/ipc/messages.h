@@ -77,6 +77,10 @@ struct msg_stop {
 	uint32_t grace_ms;
 };
 
+struct msg_log_level {
+	uint8_t level; /* enum log_level */
+};
+
 struct msg_text {
 	struct rk_slice text;
 };
