@@ -30,7 +30,7 @@ DEFS += -DRK_WITHOUT_WIPE
 endif
 
 CFLAGS ?= $(OPT)
-ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(WERROR) $(HARDEN) $(DEFS) -Ibroker -I. $(PKG_CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(WERROR) $(HARDEN) $(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(filter -fsanitize%,$(OPT)) $(LDHARDEN) $(LDFLAGS)
 
 LIB_SRC := $(wildcard broker/base/*.c broker/ipc/*.c broker/http/*.c broker/policy/*.c pkcs11/*.c)
@@ -45,7 +45,7 @@ ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
 DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp) -ldl -lpthread
-CLI_LIBS = $(call PKG_LIBS,libssl libcrypto libp11 libevent jansson sqlcipher) -ldl -lpthread
+CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson cmocka) -ldl -lpthread
 
 .PHONY: all
@@ -55,7 +55,11 @@ $(O)/bin/relaykeyd: $(O)/obj/broker/relaykeyd.o $(ROLE_OBJ) $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
-$(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(LIB_OBJ)
+# the CLI speaks to the broker only: no event loop, no token, no database in it
+CLI_LIB_OBJ := $(call obj,$(wildcard broker/base/*.c broker/policy/*.c) broker/ipc/audit_row.c \
+	broker/ipc/catalogue.c broker/ipc/frame.c broker/ipc/roles.c broker/http/target.c broker/http/base64.c)
+
+$(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(CLI_LIB_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
@@ -86,5 +90,91 @@ $(O)/tests/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay_main.o $
 .PHONY: clean
 clean:
 	rm -rf build
+
+# --- what people type
+.PHONY: help deps run demo test canary lint fuzz asan bench install
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build build/bin/relaykeyd and build/bin/relaykey
+## make run        install what is missing, build, start a broker to play with under build/run
+## make demo       the incident drill on it: protect, issue, call, leak, revoke
+## make test       everything: unit, corpora, integration, SDKs, canary, kill
+## make canary     search all memory and files for planted secrets, and prove that the search finds a leak
+## make lint       layering, secrets and style rules; clang-format, shellcheck, cppcheck
+## make fuzz       each fuzz target for FUZZ_SECONDS (600)
+## make asan       unit and integration tests under AddressSanitizer and UBSan
+## make bench      nginx, haproxy and the broker in turn, as ratios
+## make install    into $(DESTDIR)$(PREFIX)
+## make clean
+
+deps:
+	@tests/deps.sh
+
+run: deps
+	@$(MAKE) --no-print-directory all
+	@provisioning/play/run
+
+demo:
+	@provisioning/play/demo
+
+.PHONY: test-binaries
+test-binaries: all unit-binaries fuzz-replay-binaries
+
+test:
+	@tests/deps.sh --test
+	@$(MAKE) --no-print-directory -j2 test-binaries WERROR=-Werror
+	@$(MAKE) --no-print-directory -j2 VARIANT=nowipe all
+	@tests/npm.sh
+	@tests/run
+
+canary:
+	@tests/deps.sh --test
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 VARIANT=nowipe all
+	@tests/run canary canary-selftest
+
+lint:
+	@tests/deps.sh --test
+	@tests/run lint
+
+asan:
+	@tests/deps.sh --test
+	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy strict lifecycle
+
+bench:
+	@tests/deps.sh --bench
+	@$(MAKE) --no-print-directory -j2 all
+	@tests/bench/run
+
+# --- libFuzzer builds
+FUZZ_SECONDS ?= 600
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
+FUZZ_CFLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+	$(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
+FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC))
+
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -c -o $@ $<
+
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIB_OBJ)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS)
+
+.PHONY: fuzz-binaries
+fuzz-binaries: $(FUZZ_BIN)
+
+fuzz:
+	@tests/deps.sh --test
+	@$(MAKE) --no-print-directory -j2 fuzz-binaries
+	@tests/fuzz/run $(FUZZ_SECONDS)
+
+PREFIX ?= /usr
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0755 build/bin/relaykeyd $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 build/bin/relaykey $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 provisioning/systemd/relaykeyd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,161 @@
+// The canary: after traffic with a planted upstream key (and with keep-alive connections left open), no copy of it may
+// be in the memory of any process of the broker, in any file that it wrote, or in its log.
+//
+//   node canary.mjs            must find nothing; needs root (it reads /proc/PID/mem of undumpable processes)
+//   node canary.mjs --expect-leak   for the build without the wipe: must find a copy, or the test proves nothing
+//
+// The broker runs with "secret-memory locked", because memfd_secret pages cannot be read from outside at all.
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { Broker, sleep } from '../lib/broker.mjs';
+import { request } from '../lib/client.mjs';
+import { startUpstream } from '../mock/upstream.mjs';
+
+const expectLeak = process.argv.includes('--expect-leak');
+const CHUNK = 1 << 20;
+
+/** The forms in which the secret could be left behind. */
+function needles(secret) {
+  const forms = { plain: secret, reversed: [...secret].reverse().join(''), 'utf-16': Buffer.from(secret, 'utf16le') };
+  // base64 of the secret behind "user:" looks different at each of three alignments: search the part that does not
+  for (const user of ['svc:', '', 'ab:']) forms[`base64 (${user || 'bare'})`] = Buffer.from(user + secret).toString('base64').slice(8, -4);
+  forms.hex = Buffer.from(secret).toString('hex');
+  return Object.entries(forms).map(([form, text]) => ({ form, bytes: Buffer.from(text) }));
+}
+
+function search(buffer, wanted) {
+  return wanted.filter(({ bytes }) => buffer.includes(bytes)).map(({ form }) => form);
+}
+
+/** Searches all readable memory of a process; returns {found: [...], bytes}. */
+function searchMemory(pid, wanted) {
+  const found = [];
+  let bytes = 0;
+  const mem = openSync(`/proc/${pid}/mem`, 'r');
+  const overlap = Math.max(...wanted.map((w) => w.bytes.length));
+  for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+    const m = /^([0-9a-f]+)-([0-9a-f]+) (r)...\s+\S+\s+\S+\s+\S+\s*(.*)$/.exec(line);
+    if (!m || m[4] === '[vvar]' || m[4] === '[vsyscall]' || m[4] === '[vvar_vclock]') continue;
+    const [start, end] = [BigInt(`0x${m[1]}`), BigInt(`0x${m[2]}`)];
+    const buffer = Buffer.alloc(CHUNK + overlap);
+    for (let at = start; at < end; at += BigInt(CHUNK)) {
+      const want = Number(end - at < BigInt(buffer.length) ? end - at : BigInt(buffer.length));
+      let got = 0;
+      try {
+        got = readSync(mem, buffer, 0, want, at);
+      } catch {
+        continue; // unmapped meanwhile, or a mapping that cannot be read
+      }
+      bytes += got;
+      for (const form of search(buffer.subarray(0, got), wanted)) {
+        found.push(`${form} at ${m[1]} ${m[4] || '(anonymous)'}+0x${(at - start + BigInt(buffer.indexOf(wanted.find((w) => w.form === form).bytes))).toString(16)}`);
+      }
+    }
+  }
+  closeSync(mem);
+  return { found, bytes };
+}
+
+function* files(dir) {
+  for (const name of readdirSync(dir)) {
+    const path = join(dir, name);
+    const stat = statSync(path);
+    if (stat.isDirectory()) yield* files(path);
+    else if (stat.isFile()) yield path;
+  }
+}
+
+async function main() {
+  const dir = mkdtempSync(join(tmpdir(), 'relaykey-canary-'));
+  // made at run time, so that it can be in no page cache or binary by accident
+  const secret = `canary-${randomBytes(24).toString('hex')}-upstream`;
+  const rotated = `canary-${randomBytes(24).toString('hex')}-rotated`;
+  const upstream = await startUpstream({ dir, key: secret });
+  const broker = await Broker.start({ relays: 2, config: ['secret-memory locked'] });
+  let failures = 0;
+  let checks = 0;
+  let leaks = 0;
+  const check = (what, hits) => {
+    checks++;
+    if (hits.length) failures++;
+    const verdict = expectLeak ? '#' : hits.length ? 'not ok' : 'ok';
+    console.log(`${verdict} ${checks} - ${what}${hits.length ? `: ${[...new Set(hits)].slice(0, 6).join('; ')}` : ''}`);
+  };
+  try {
+    const agents = [];
+    const styles = { bearer: ['bearer'], basicuser: ['basic:svc'], header: ['header:x-custom-key'], query: ['query:api_key'] };
+    for (const [name, auth] of Object.entries(styles)) {
+      await broker.addConnection(name, upstream, { auth });
+      const { key } = await broker.issueKey(name);
+      for (let c = 0; c < 6; c++) {
+        const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+        agents.push(agent);
+        for (let i = 0; i < 12; i++) {
+          const path = ['things', 'sse?n=2&ms=5', 'status/500', 'bytes?n=70000'][i % 4];
+          await request(broker, 'GET', `/${name}/${path}`, { key, agent });
+          if (i % 4 === 0) await request(broker, 'POST', `/${name}/upload`, { key, agent, body: randomBytes(40000) });
+        }
+      }
+      // ends that are not clean: the upstream hangs up, the client hangs up, the key is revoked in the middle
+      await request(broker, 'GET', `/${name}/close`, { key }).catch(() => {});
+      await request(broker, 'GET', `/${name}/truncate`, { key }).catch(() => {});
+      await request(broker, 'GET', `/${name}/things`, { key: `${key}x` });
+      const gone = https.get({ host: '127.0.0.1', port: broker.proxy, ca: broker.ca, path: `/${name}/sse?n=100&ms=20`,
+        headers: { authorization: `Bearer ${key}` } });
+      gone.on('error', () => {});
+      await sleep(120);
+      gone.destroy();
+      const { id, key: doomed } = await broker.issueKey(name);
+      const cut = request(broker, 'GET', `/${name}/sse?n=100&ms=20`, { key: doomed }).catch(() => {});
+      await sleep(120);
+      await broker.json(['key', 'revoke', id]);
+      await cut;
+    }
+    await broker.addConnection('rotating', upstream);
+    await broker.json(['conn', 'rotate', 'rotating', '--secret-file', '-'], rotated);
+    const { key: rk } = await broker.issueKey('rotating');
+    await request(broker, 'GET', '/rotating/things', { key: rk });
+    await sleep(300);
+
+    const wanted = [...needles(secret), ...needles(rotated)];
+    const processes = broker.processes();
+    const roles = new Set(processes.map((p) => p.role));
+    check('all roles are running', ['supervisor', 'keeper', 'relay', 'console', 'courier'].filter((r) => !roles.has(r)).map((r) => `no ${r}`));
+    // the search itself must be able to find something: the upstream's own memory holds the key
+    check('the search finds the key in a process that has it', searchMemory(process.pid, wanted).found.length ? [] : ['not found in the mock upstream']);
+    for (const { pid, role } of processes) {
+      const { found, bytes } = searchMemory(pid, wanted);
+      leaks += found.length;
+      check(`no copy in the memory of the ${role} (${(bytes / 1048576).toFixed(1)} MiB read)`, bytes < 1048576 ? ['memory could not be read'] : found);
+    }
+    let count = 0;
+    for (const file of files(broker.dir)) {
+      const hits = search(readFileSync(file), wanted);
+      count++;
+      if (hits.length) check(`no copy in ${file}`, hits);
+    }
+    check(`no copy in the ${count} files of the state directory`, count > 5 ? [] : ['too few files were found']);
+    check('no copy in the log', search(Buffer.from(broker.log), wanted));
+    check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
+    for (const agent of agents) agent.destroy();
+  } finally {
+    await broker.end();
+    await upstream.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+  if (expectLeak) {
+    console.log(`${leaks ? 'ok' : 'not ok'} 1 - a build without the wipe is caught: ${leaks} copies found`);
+    process.exit(leaks ? 0 : 1);
+  }
+  console.log(`# pass ${checks - failures}\n# fail ${failures}`);
+  process.exit(failures ? 1 : 0);
+}
+
+if (process.getuid() !== 0) {
+  console.log('not ok - the canary test needs root: it reads the memory of undumpable processes');
+  process.exit(1);
+}
+await main();
