@@ -1,0 +1,57 @@
+/*
+ * Relay keys: the text as it is, and the text with the right checksum put at its end, because
+ * no fuzzer guesses a CRC; and the masked form.
+ */
+#include <stdlib.h>
+
+#include "base/base62.h"
+#include "policy/relay_key.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool well_formed(struct rk_slice text, const struct relay_key *key)
+{
+	struct rk_slice kind = rk_str(holder_kind_name(key->kind));
+	struct rk_slice tail = rk_slice_skip(text, 3 + kind.n + 1);
+
+	return rk_slice_starts(text, rk_str("rk_")) &&
+	       rk_slice_starts(rk_slice_skip(text, 3), kind) && text.p[3 + kind.n] == '_' &&
+	       tail.n == RELAY_KEY_TAIL && rk_base62_is(tail) &&
+	       memcmp(tail.p, key->id, RELAY_KEY_ID) == 0;
+}
+
+static void try_text(struct rk_slice text)
+{
+	struct relay_key key;
+
+	if (relay_key_parse(text, &key) == 0 && !well_formed(text, &key))
+		abort();
+}
+
+static void try_masked(struct rk_slice text)
+{
+	char hint[RELAY_KEY_HINT], masked[RELAY_KEY_MASKED];
+	enum holder_kind kind;
+
+	if (relay_key_parse_masked(text, &kind, hint))
+		return;
+	relay_key_mask(kind, hint, masked);
+	if (!rk_slice_is(text, masked))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char fixed[2 * RELAY_KEY_MAX];
+
+	try_text(rk_slice(data, size));
+	try_masked(rk_slice(data, size));
+	if (size >= RELAY_KEY_CRC && size <= sizeof fixed) {
+		size_t n = size - RELAY_KEY_CRC;
+
+		memcpy(fixed, data, n);
+		rk_base62_u64(rk_crc32(rk_slice(fixed, n)), fixed + n, RELAY_KEY_CRC);
+		try_text(rk_slice(fixed, size));
+	}
+	return 0;
+}
