@@ -9,10 +9,10 @@
 
 enum { LOG_LINE_MAX = 1024, LOG_ROLE_MAX = 32 };
 
-/* Written once by log_init, before threads; read only afterwards. */
+/* The name is written once by log_init, before threads. */
 static struct {
 	char role[LOG_ROLE_MAX];
-	enum log_level lowest;
+	_Atomic enum log_level lowest;
 } logger = {.role = "-", .lowest = LOG_LEVEL_INFO};
 
 struct line {
@@ -23,6 +23,11 @@ struct line {
 void log_init(const char *role, enum log_level lowest)
 {
 	snprintf(logger.role, sizeof logger.role, "%s", role);
+	logger.lowest = lowest;
+}
+
+void log_set_level(enum log_level lowest)
+{
 	logger.lowest = lowest;
 }
 

@@ -16,6 +16,9 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 /* Role name in every line ("supervisor", "relay.0"); copied. Default level: info. */
 void log_init(const char *role, enum log_level lowest);
 
+/* The lowest level from now on; at any time, from any thread. */
+void log_set_level(enum log_level lowest);
+
 /*
  * log_event(LOG_LEVEL_INFO, "listening", "addr", "%s:%d", host, port): one event name and one
  * detail (key, printf-formatted value); key may be NULL for no detail.

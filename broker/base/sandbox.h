@@ -4,8 +4,13 @@
  * beside each role; this file knows only how.
  *
  * A system call outside the list kills the process (SECCOMP_RET_KILL_PROCESS); the supervisor
- * logs it and starts the role anew. A kernel without Landlock gives a warning in the log, never
- * a silent gap.
+ * logs it and starts the role anew. Memory that is to be executable is refused (EACCES), so
+ * nothing can be dlopen()ed after this: modules and resolvers are loaded before. A kernel
+ * without Landlock gives a warning in the log, never a silent gap; an AddressSanitizer build
+ * goes without seccomp and says so.
+ *
+ * seccomp covers threads that exist already, Landlock does not: start threads afterwards where
+ * that is possible.
  */
 #ifndef BASE_SANDBOX_H
 #define BASE_SANDBOX_H
@@ -25,11 +30,18 @@ struct sandbox_path {
 };
 
 struct sandbox {
-	const char *name;    /* of the role, for messages */
-	const int *syscalls; /* system call numbers, ended by -1; a small common set (memory,
-	                        futex, exit, clock ...) is added */
-	const struct sandbox_path
-	    *paths;               /* ended by a NULL path; NULL: no file system at all */
+	const char *name; /* of the role, for messages */
+	/*
+	 * System call numbers (SYS_accept4 ...), ended by -1. Added to them: a common set
+	 * (memory, clocks, futex, exit, epoll, read and write, send and receive on sockets that
+	 * are open), with `paths` the calls on files, with `connect` socket and connect, with
+	 * `threads` clone for threads. Refused in the list: those whose arguments are filtered
+	 * (mmap, mprotect, prctl, ioctl, clone, socket) and those nobody gets (execve, ptrace
+	 * ...).
+	 */
+	const int *syscalls;
+	/* Ended by a NULL path; NULL: no file system at all (open gives EACCES). */
+	const struct sandbox_path *paths;
 	unsigned max_descriptors; /* RLIMIT_NOFILE */
 	bool connect; /* may open IPv4 / IPv6 stream and datagram sockets (socket(2) is filtered
 	                 by family) */

@@ -34,19 +34,6 @@ int loop_new(struct loop **out)
 	return 0;
 }
 
-void loop_free(struct loop *l)
-{
-	if (!l)
-		return;
-	event_base_free(l->base);
-	free(l);
-}
-
-struct event_base *loop_base(struct loop *l)
-{
-	return l->base;
-}
-
 static void run_hooks(struct loop *l)
 {
 	while (l->first) {
@@ -59,6 +46,20 @@ static void run_hooks(struct loop *l)
 		hook->queued = false;
 		hook->run(hook->arg);
 	}
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	run_hooks(l); /* what was freed after the last turn */
+	event_base_free(l->base);
+	free(l);
+}
+
+struct event_base *loop_base(struct loop *l)
+{
+	return l->base;
 }
 
 void loop_run(struct loop *l)

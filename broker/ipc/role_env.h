@@ -4,9 +4,17 @@
  * READY.
  *
  *   1. role_env_receive()   SETUP, LISTENER, PEER, TLS, TRUST ... START (blocking)
- *   2. the role opens what it needs (token, stores, TLS contexts)
- *   3. role_env_confine()   user, then sandbox (base/sandbox.h)
- *   4. role_env_ready()     READY; then its loop
+ *   2. role_env_confine()   the user it runs as; no capabilities, no_new_privs
+ *   3. the role opens what it needs (token, stores, TLS contexts, threads)
+ *   4. sandbox_enter()      base/sandbox.h
+ *   5. role_env_ready()     READY; then its loop with ipc/role_channel.h
+ *
+ * The user comes before the files, so that those a role creates belong to the user that will
+ * open them again. Steps 2 and 3 may be swapped by a role that must read what only root can.
+ *
+ * A role takes a descriptor out of `listener` or `peers` by setting the field to -1; what is
+ * left role_env_free() closes. SIGINT, SIGTERM, SIGHUP and SIGPIPE are ignored in a role: only
+ * the supervisor's STOP ends it.
  *
  * The supervisor's channel stays open: STOP, PEER (a restarted peer), TLS (after a reload) come
  * over it. End of file on it means that the supervisor is gone: the role ends at once.
@@ -18,7 +26,7 @@
 #include "base/secret.h"
 #include "ipc/frame.h"
 
-enum { ROLE_CHANNEL_FD = 3, ROLE_MAX_PEERS = 72 };
+enum { ROLE_CHANNEL_FD = 3, ROLE_MAX_PEERS = 72, ROLE_MAX_TRUST = 4 << 20 };
 
 struct role_peer {
 	enum ipc_role role;
