@@ -50,9 +50,9 @@ void rk_time_format(int64_t wall_ms, char out[RK_TIME_TEXT])
 		return;
 	}
 	snprintf(out, RK_TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-	    (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-	    (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
-	    (unsigned)tm.tm_sec % 100, (unsigned)ms % 1000);
+	         (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+	         (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
+	         (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)ms % 1000);
 }
 
 /* Reads exactly `digits` decimal digits at *at. */
@@ -145,7 +145,7 @@ int rk_time_parse(struct rk_slice s, int64_t *wall_ms)
 			return RK_E_INVALID;
 	}
 	*wall_ms = days_from_civil(y, mo, d) * day_ms +
-	    ((int64_t)h * 3600 + mi * 60 + sec - offset_s) * 1000 + ms;
+	           ((int64_t)h * 3600 + mi * 60 + sec - offset_s) * 1000 + ms;
 	return 0;
 }
 

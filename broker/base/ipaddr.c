@@ -228,7 +228,7 @@ void rk_cidr_format(const struct rk_cidr *c, char out[RK_CIDR_TEXT])
 	bool v4 = c->bits >= V4_BITS && rk_ip_is_v4(&c->net);
 
 	rk_ip_format(&c->net, ip);
-	snprintf(out, RK_CIDR_TEXT, "%s/%u", ip, v4 ? c->bits - V4_BITS : c->bits);
+	snprintf(out, RK_CIDR_TEXT, "%s/%u", ip, v4 ? c->bits - (unsigned)V4_BITS : c->bits);
 }
 
 bool rk_cidr_contains(const struct rk_cidr *c, const struct rk_ip *ip)
