@@ -38,9 +38,10 @@ struct journal_entry {
 };
 
 /*
- * Appends all entries in one transaction; when it returns 0 they are durable. On any error
- * nothing was appended, the chain stands where it was, and the next call starts afresh (a full
- * disk that was freed needs no restart).
+ * Appends all entries in one transaction; when it returns 0 they are durable. RK_E_FULL when
+ * the disk is, RK_E_TOOBIG for a body that is empty or over AUDIT_MAX_ROW. On any error nothing
+ * was appended, the chain stands where it was, and the next call starts afresh (a full disk
+ * that was freed needs no restart).
  */
 RK_MUST_CHECK int journal_append(struct journal *j, struct journal_entry *entries, size_t count,
                                  struct rk_fault *fault);
@@ -56,8 +57,10 @@ void journal_maintain(struct journal *j);
 
 /*
  * Rows of allowed requests that have no RESPONSE row, in the tail written since the last START
- * row; calls `open` for each with its decoded REQUEST row (borrowed). Used once after
- * journal_open to close what a crash left open. RK_E_CORRUPT for rows that do not decode.
+ * row; calls `open` for each, oldest first, with its decoded REQUEST row (borrowed until the
+ * return; an error ends it and is returned). Used once after journal_open to close what a crash
+ * left open; the RESPONSE rows made for them must be durable before, or in one batch with, the
+ * new START row. RK_E_CORRUPT for rows that do not decode.
  */
 RK_MUST_CHECK int journal_each_open(struct journal *j,
                                     int (*open)(const struct audit_row *row, void *arg),
