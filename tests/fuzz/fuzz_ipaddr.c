@@ -1,11 +1,9 @@
 /*
  * Addresses and prefixes: what is accepted has one text, and that text means the same address.
  */
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
 
 #include "base/ipaddr.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_ip(const struct rk_ip *ip)
 {
@@ -13,11 +11,10 @@ static void check_ip(const struct rk_ip *ip)
 	struct rk_ip back;
 
 	rk_ip_format(ip, text);
-	if (rk_ip_parse(rk_str(text), &back) || memcmp(ip, &back, sizeof back) != 0)
-		abort();
-	if (rk_ip_is_v4(ip) != !strchr(text, ':') ||
-	    strcmp(rk_ip_class_name(rk_ip_classify(ip)), "unknown") == 0)
-		abort();
+	REQUIRE(rk_ip_parse(rk_str(text), &back) == 0);
+	REQUIRE(memcmp(ip, &back, sizeof back) == 0);
+	REQUIRE(rk_ip_is_v4(ip) == !strchr(text, ':'));
+	REQUIRE(strcmp(rk_ip_class_name(rk_ip_classify(ip)), "unknown") != 0);
 }
 
 static void check_cidr(const struct rk_cidr *c)
@@ -26,11 +23,9 @@ static void check_cidr(const struct rk_cidr *c)
 	struct rk_cidr back;
 
 	rk_cidr_format(c, text);
-	if (rk_cidr_parse(rk_str(text), &back) || c->bits != back.bits ||
-	    memcmp(&c->net, &back.net, sizeof back.net) != 0)
-		abort();
-	if (!rk_cidr_contains(c, &c->net))
-		abort();
+	REQUIRE(rk_cidr_parse(rk_str(text), &back) == 0);
+	REQUIRE(c->bits == back.bits && memcmp(&c->net, &back.net, sizeof back.net) == 0);
+	REQUIRE(rk_cidr_contains(c, &c->net));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,12 +2,10 @@
  * Relay keys: the text as it is, and the text with the right checksum put at its end, because
  * no fuzzer guesses a CRC; and the masked form.
  */
-#include <stdlib.h>
+#include "tests/fuzz/fuzz.h"
 
 #include "base/base62.h"
 #include "policy/relay_key.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool well_formed(struct rk_slice text, const struct relay_key *key)
 {
@@ -24,8 +22,8 @@ static void try_text(struct rk_slice text)
 {
 	struct relay_key key;
 
-	if (relay_key_parse(text, &key) == 0 && !well_formed(text, &key))
-		abort();
+	if (relay_key_parse(text, &key) == 0)
+		REQUIRE(well_formed(text, &key));
 }
 
 static void try_masked(struct rk_slice text)
@@ -36,8 +34,7 @@ static void try_masked(struct rk_slice text)
 	if (relay_key_parse_masked(text, &kind, hint))
 		return;
 	relay_key_mask(kind, hint, masked);
-	if (!rk_slice_is(text, masked))
-		abort();
+	REQUIRE(rk_slice_is(text, masked));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
