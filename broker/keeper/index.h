@@ -56,6 +56,7 @@ struct index_grant {
 
 struct index_key {
 	uint8_t digest[32];
+	uint32_t number;       /* in order of creation */
 	char id[RELAY_KEY_ID]; /* without "key_" */
 	char hint[RELAY_KEY_HINT];
 	uint8_t kind;

@@ -1,0 +1,280 @@
+#include "keeper/index_int.h"
+
+#include <stdlib.h>
+
+/* ---- the table of ids and names ---- */
+
+static struct rk_slice ref_text(const struct index *ix, uint32_t number)
+{
+	const struct index_conn *c = ix->conn[number / 2];
+
+	return rk_str(number % 2 ? c->name : c->id);
+}
+
+static uint64_t text_hash(const struct index *ix, struct rk_slice s)
+{
+	return slots_hash_bytes(ix->seed, s.p, s.n);
+}
+
+static uint64_t ref_hash(const void *owner, uint32_t number)
+{
+	return text_hash(owner, ref_text(owner, number));
+}
+
+static bool ref_equal(const void *owner, uint32_t number, const void *key)
+{
+	const struct rk_slice *s = key;
+
+	return rk_slice_eq(ref_text(owner, number), *s);
+}
+
+void index_conn_tables(struct index *ix)
+{
+	ix->conn_refs = (struct slots){.hash = ref_hash, .equal = ref_equal, .owner = ix};
+}
+
+struct index_conn *index_conn_find(struct index *ix, struct rk_slice ref)
+{
+	uint32_t number = slots_find(&ix->conn_refs, text_hash(ix, ref), &ref);
+
+	return number == SLOTS_NONE ? NULL : ix->conn[number / 2];
+}
+
+static void table_remove(struct index *ix, uint32_t number)
+{
+	slots_remove(&ix->conn_refs, ref_hash(ix, number), number);
+}
+
+static int table_add(struct index *ix, uint32_t number)
+{
+	return slots_add(&ix->conn_refs, ref_hash(ix, number), number);
+}
+
+/* ---- one connection ---- */
+
+/* Ids and names are one path segment of a URL. */
+static int ref_check(struct rk_slice s, struct rk_fault *fault)
+{
+	bool ok = s.n > 0 && s.n <= MSG_MAX_NAME;
+
+	for (size_t i = 0; ok && i < s.n; i++)
+		ok = s.p[i] > ' ' && s.p[i] < 0x7f && !strchr("/?#%\\", s.p[i]);
+	if (ok)
+		return 0;
+	return rk_fail(fault, RK_E_INVALID, "not a connection id or name");
+}
+
+static int own(struct rk_slice s, struct rk_slice *out)
+{
+	char *p;
+
+	if (!s.n)
+		return 0;
+	p = malloc(s.n);
+	if (!p)
+		return RK_E_NOMEM;
+	memcpy(p, s.p, s.n);
+	*out = rk_slice(p, s.n);
+	return 0;
+}
+
+static void disown(struct rk_slice *s)
+{
+	union {
+		const char *borrowed;
+		void *owned;
+	} p = {.borrowed = s->p};
+
+	free(p.owned);
+	*s = rk_slice(NULL, 0);
+}
+
+static size_t conn_bytes(const struct index_conn *c)
+{
+	return sizeof *c + c->auth_list.n + c->ca_pem.n + c->blob.n;
+}
+
+static void conn_destroy(struct index_conn *c)
+{
+	disown(&c->auth_list);
+	disown(&c->ca_pem);
+	disown(&c->blob);
+	free(c);
+}
+
+static int conn_fill(struct index_conn *n, const struct store_conn *c, struct rk_fault *fault)
+{
+	int err;
+
+	if ((err = ref_check(c->id, fault)) || (err = ref_check(c->name, fault)))
+		return err;
+	if (!rk_slice_cstr(c->id, n->id, sizeof n->id) ||
+	    !rk_slice_cstr(c->name, n->name, sizeof n->name) ||
+	    !rk_slice_cstr(c->provider, n->provider, sizeof n->provider) ||
+	    !rk_slice_cstr(c->credential.hint, n->hint, sizeof n->hint))
+		return rk_fail(fault, RK_E_INVALID, "a text of connection %.*s is malformed",
+		               RK_FMT(c->name));
+	if ((err = base_url_parse(c->base_url, &n->url, fault)) ||
+	    (err = auth_style_parse(c->auth, &n->auth, fault)))
+		return err;
+	if (own(c->auth, &n->auth_list) || own(c->ca_pem, &n->ca_pem) ||
+	    own(c->credential.blob, &n->blob))
+		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	n->flags = c->flags;
+	n->enabled = c->enabled;
+	n->credential_version = c->credential.version;
+	n->created_ms = c->created_ms;
+	n->updated_ms = c->updated_ms;
+	return 0;
+}
+
+static int numbers_reserve(struct index *ix)
+{
+	size_t cap = ix->conn_cap ? 2 * ix->conn_cap : 16;
+	struct index_conn **conn;
+
+	if (ix->conns < ix->conn_cap)
+		return 0;
+	if (ix->conns >= SLOTS_NONE / 2)
+		return RK_E_FULL;
+	conn = realloc(ix->conn, cap * sizeof(struct index_conn *));
+	if (!conn)
+		return RK_E_NOMEM;
+	ix->conn = conn;
+	ix->conn_cap = cap;
+	return 0;
+}
+
+static int conn_enter(struct index *ix, struct index_conn *n)
+{
+	uint32_t number = (uint32_t)ix->conns;
+	int err = numbers_reserve(ix);
+
+	if (err)
+		return err;
+	n->number = number;
+	ix->conn[number] = n;
+	if ((err = table_add(ix, 2 * number)))
+		return err;
+	if (strcmp(n->id, n->name) != 0 && (err = table_add(ix, 2 * number + 1))) {
+		table_remove(ix, 2 * number);
+		return err;
+	}
+	ix->conns++;
+	ix->conn_count++;
+	ix->conn_bytes += conn_bytes(n);
+	n->upstream_id = index_new_upstream_id(ix);
+	return 0;
+}
+
+int index_add_conn(struct index *ix, const struct store_conn *c, struct index_conn **out,
+                   struct rk_fault *fault)
+{
+	struct index_conn *n;
+	int err;
+
+	if (index_conn_find(ix, c->id) || index_conn_find(ix, c->name))
+		return rk_fail(fault, RK_E_EXISTS, "a connection \"%.*s\" exists already",
+		               RK_FMT(c->name));
+	n = calloc(1, sizeof *n);
+	if (!n)
+		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	err = conn_fill(n, c, fault);
+	if (!err && (err = conn_enter(ix, n)))
+		rk_fail(fault, err, "no room for another connection");
+	if (err) {
+		conn_destroy(n);
+		return err;
+	}
+	if (out)
+		*out = n;
+	return 0;
+}
+
+int index_conn_rotate(struct index *ix, struct index_conn *c,
+                      const struct store_credential *cred, int64_t now_ms)
+{
+	struct rk_slice blob = {NULL, 0};
+	char hint[sizeof c->hint];
+
+	if (!rk_slice_cstr(cred->hint, hint, sizeof hint))
+		return RK_E_INVALID;
+	if (own(cred->blob, &blob))
+		return RK_E_NOMEM;
+	if (!c->removed)
+		ix->conn_bytes += blob.n - c->blob.n;
+	disown(&c->blob);
+	c->blob = blob;
+	c->credential_version = cred->version;
+	memcpy(c->hint, hint, sizeof hint);
+	c->upstream_id = index_new_upstream_id(ix);
+	c->updated_ms = now_ms;
+	return 0;
+}
+
+void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled,
+                            int64_t now_ms)
+{
+	(void)ix;
+	c->enabled = enabled;
+	c->updated_ms = now_ms;
+}
+
+void index_conn_remove(struct index *ix, struct index_conn *c)
+{
+	if (c->removed)
+		return;
+	if (strcmp(c->id, c->name) != 0)
+		table_remove(ix, 2 * c->number + 1);
+	table_remove(ix, 2 * c->number);
+	ix->conn[c->number] = NULL;
+	ix->conn_count--;
+	ix->conn_bytes -= conn_bytes(c);
+	index_kill_grants(c);
+	c->removed = true;
+	if (!c->refs)
+		conn_destroy(c);
+}
+
+void index_conn_ref(struct index_conn *c)
+{
+	c->refs++;
+}
+
+void index_conn_unref(struct index_conn *c)
+{
+	if (--c->refs == 0 && c->removed)
+		conn_destroy(c);
+}
+
+struct index_conn *index_conn_next(struct index *ix, const struct index_conn *after)
+{
+	for (size_t i = after ? (size_t)after->number + 1 : 0; i < ix->conns; i++) {
+		if (ix->conn[i])
+			return ix->conn[i];
+	}
+	return NULL;
+}
+
+size_t index_conn_count(const struct index *ix)
+{
+	return ix->conn_count;
+}
+
+/* Requests that still hold a removed connection are over by the time the index goes. */
+void index_conn_free_all(struct index *ix)
+{
+	for (size_t i = 0; i < ix->conns; i++) {
+		if (ix->conn[i])
+			conn_destroy(ix->conn[i]);
+	}
+	free(ix->conn);
+	slots_free(&ix->conn_refs);
+}
+
+uint32_t index_new_upstream_id(struct index *ix)
+{
+	if (++ix->next_upstream_id == 0) /* 0 is "none" */
+		ix->next_upstream_id = 1;
+	return ix->next_upstream_id;
+}
