@@ -1,0 +1,96 @@
+/*
+ * What the commands of relaykey(1) share: the configuration, one connection to the control
+ * socket, exit statuses, and input of secrets.
+ *
+ * Exit status: 0 done, 1 refused or failed (reason on standard error), 2 wrong usage,
+ * 3 broker not reachable.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "base/config.h"
+#include "base/secret.h"
+#include "ipc/frame.h"
+
+enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 };
+
+struct cli {
+	const char *config_path;
+	struct rk_config config; /* filled by cli_connect() */
+	int sock;                /* -1 until cli_connect() */
+	bool json;
+	struct rk_secret rx;     /* the datagram that the last answer borrows */
+	struct rk_slice pending; /* what of it is not yet taken */
+};
+
+/* A command: `argv[0]` is its name. `usage` is printed for --help and after a usage error. */
+struct cli_command {
+	const char *name;
+	int (*run)(struct cli *c, int argc, char **argv);
+	const char *usage;
+};
+
+/* "relaykey: <text>" on standard error; returns `status`. */
+int cli_fail(int status, const char *fmt, ...) RK_PRINTF(2, 3);
+
+/* Finds argv[0] among the commands and runs it; a usage error when it is none of them. */
+int cli_dispatch(struct cli *c, const struct cli_command *table, const char *what, int argc,
+                 char **argv);
+
+/* ---- session.c ---- */
+
+/* Loads the configuration and connects. Returns CLI_DONE or, with a message, the exit status.
+ */
+int cli_connect(struct cli *c);
+
+/* Sends one request. Returns CLI_DONE or, with a message, the exit status. */
+int cli_send(struct cli *c, enum ipc_type type, const void *body);
+
+/*
+ * Waits for the next message of the answer. CLI_DONE with *m filled (slices borrow until the
+ * next call), or the exit status after a message on standard error: an answer MSG_DONE with an
+ * error counts as failure.
+ */
+int cli_receive(struct cli *c, struct ipc_message *m);
+
+/*
+ * Sends a request and receives its single answer, which must be of `answer`; with answer
+ * MSG_DONE, success only.
+ */
+int cli_call(struct cli *c, enum ipc_type type, const void *body, enum ipc_type answer,
+             struct ipc_message *m);
+
+void cli_close(struct cli *c);
+
+/* ---- input.c ---- */
+
+/*
+ * Reads a secret: from a file, from standard input ("-"; without echo and with a prompt when it
+ * is a terminal). NULL means the prompt and needs a terminal. Returns CLI_DONE or the exit
+ * status.
+ */
+int cli_read_secret(const char *file, const char *prompt, struct rk_secret *out);
+
+/* A LIST under construction from repeated options. */
+struct cli_list {
+	char mem[MSG_MAX_LIST];
+	size_t used;
+};
+/* Returns CLI_DONE, or CLI_USAGE with a message when there is too much. */
+int cli_list_add(struct cli_list *l, const char *item);
+struct rk_slice cli_list_slice(const struct cli_list *l);
+
+/* "--ttl 7d" or "--expires 2026-12-31": one of both. CLI_USAGE with a message when malformed.
+ */
+int cli_parse_ttl(const char *text, int64_t *ttl_ms);
+int cli_parse_time(const char *option, const char *text, int64_t *wall_ms);
+
+/* ---- commands ---- */
+
+extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[];
+int cli_setup(struct cli *c, int argc, char **argv);
+int cli_status(struct cli *c, int argc, char **argv);
+int cli_key_revoke(struct cli *c, int argc, char **argv);
+extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[];
+
+#endif

@@ -1,0 +1,306 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/base62.h"
+#include "cli/cli.h"
+#include "cli/render.h"
+
+struct audit_options {
+	struct msg_audit_query q;
+	bool csv;
+};
+
+enum audit_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
+
+static int parse(struct cli *c, int argc, char **argv, struct audit_options *o)
+{
+	static const struct option options[] = {
+	    {"limit", required_argument, NULL, 'n'},
+	    {"holder", required_argument, NULL, 'h'},
+	    {"kind", required_argument, NULL, 'k'},
+	    {"conn", required_argument, NULL, 'c'},
+	    {"key", required_argument, NULL, 'i'},
+	    {"env", required_argument, NULL, 'e'},
+	    {"decision", required_argument, NULL, 'd'},
+	    {"status", required_argument, NULL, 's'},
+	    {"since", required_argument, NULL, 'f'},
+	    {"until", required_argument, NULL, 't'},
+	    {"format", required_argument, NULL, 'F'},
+	    {"json", no_argument, NULL, 'j'},
+	    {NULL, 0, NULL, 0},
+	};
+	struct msg_audit_query *q = &o->q;
+	uint64_t v;
+	int opt;
+
+	optind = 0;
+	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+		switch (opt) {
+		case 'n':
+		case 's':
+			if (!rk_slice_u64(rk_str(optarg), &v) ||
+			    v > (opt == 's' ? 599 : UINT32_MAX))
+				return cli_fail(CLI_USAGE, "'%s' is no number that fits",
+				                optarg);
+			if (opt == 'n')
+				q->limit = (uint32_t)v;
+			else
+				q->status = (uint16_t)v;
+			break;
+		case 'h':
+			q->holder = rk_str(optarg);
+			break;
+		case 'k':
+			q->kind = rk_str(optarg);
+			break;
+		case 'c':
+			q->conn = rk_str(optarg);
+			break;
+		case 'i':
+			q->key_id = rk_str(optarg);
+			break;
+		case 'e':
+			q->env = rk_str(optarg);
+			break;
+		case 'd':
+			q->decision = rk_str(optarg);
+			break;
+		case 'f':
+			if (cli_parse_time("--since", optarg, &q->since_ms))
+				return CLI_USAGE;
+			break;
+		case 't':
+			if (cli_parse_time("--until", optarg, &q->until_ms))
+				return CLI_USAGE;
+			break;
+		case 'F':
+			o->csv = strcmp(optarg, "csv") == 0;
+			if (!o->csv && strcmp(optarg, "jsonl") != 0)
+				return cli_fail(CLI_USAGE, "--format is jsonl or csv");
+			break;
+		case 'j':
+			c->json = true;
+			break;
+		default:
+			return CLI_USAGE;
+		}
+	}
+	if (optind != argc)
+		return cli_fail(CLI_USAGE, "'%s' is no option", argv[optind]);
+	return CLI_DONE;
+}
+
+/* ---- output ---- */
+
+static void print_row(const json_t *doc)
+{
+	const json_t *holder = json_object_get(doc, "holder");
+	const json_t *conn = json_object_get(doc, "connection");
+	const json_t *status = json_object_get(doc, "status");
+
+	render_print(stdout, render_string(doc, "time"), 25);
+	if (strcmp(render_string(doc, "type"), "request") != 0) {
+		render_print(stdout, render_string(doc, "type"), 11);
+		render_print(stdout, render_string(doc, "action"), 22);
+		render_print(stdout, render_string(doc, "target"), 24);
+		render_print(stdout, render_string(doc, "actor"), 12);
+		render_print(stdout, render_string(doc, "detail"), 0);
+		putchar('\n');
+		return;
+	}
+	render_print(stdout, render_string(doc, "decision"), 8);
+	if (json_is_integer(status))
+		printf("%3d ", (int)json_integer_value(status));
+	else
+		fputs("  - ", stdout);
+	render_print(stdout, render_string(doc, "method"), 7);
+	render_print(stdout, render_string(conn, "name"), 14);
+	putchar(' ');
+	render_print(stdout, render_string(doc, "path"), 36);
+	putchar(' ');
+	if (holder && json_is_object(holder))
+		printf("%s:", render_string(holder, "kind"));
+	render_print(stdout, render_string(holder, "name"), 0);
+	if (strcmp(render_string(doc, "reason"), "ok") != 0) {
+		fputs("  ", stdout);
+		render_print(stdout, render_string(doc, "reason"), 0);
+	}
+	if (*render_string(doc, "outcome") &&
+	    strcmp(render_string(doc, "outcome"), "complete") != 0) {
+		fputs("  ", stdout);
+		render_print(stdout, render_string(doc, "outcome"), 0);
+	}
+	putchar('\n');
+}
+
+/* Columns of the CSV export; "a.b" is member b of member a. */
+static const char *const columns[] = {
+    "seq",          "time",        "type",          "request_id",      "key_id",
+    "holder.kind",  "holder.name", "connection.id", "connection.name", "provider",
+    "environment",  "client_ip",   "user_agent",    "method",          "path",
+    "query_params", "model",       "decision",      "reason",          "policy_version",
+    "status",       "outcome",     "bytes_in",      "bytes_out",       "upstream_us",
+    "total_us",     "detail",      "actor",         "action",          "target",
+    "prev_hash",    "hash",
+};
+
+static const json_t *member(const json_t *doc, const char *column)
+{
+	const char *dot = strchr(column, '.');
+	char outer[32];
+
+	if (!dot)
+		return json_object_get(doc, column);
+	if (!rk_slice_cstr(rk_slice(column, (size_t)(dot - column)), outer, sizeof outer))
+		return NULL;
+	return json_object_get(json_object_get(doc, outer), dot + 1);
+}
+
+/* RFC 4180; a value that a spreadsheet would run as a formula gets a quote in front. */
+static void print_csv_text(const char *text)
+{
+	putchar('"');
+	if (*text && strchr("=+-@\t\r", *text))
+		putchar('\'');
+	for (; *text; text++) {
+		if (*text == '"')
+			putchar('"');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static void print_csv(const json_t *doc)
+{
+	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+		const json_t *v = member(doc, columns[i]);
+
+		if (i)
+			putchar(',');
+		if (json_is_integer(v)) {
+			printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
+		} else if (json_is_string(v)) {
+			print_csv_text(json_string_value(v));
+		} else if (json_is_array(v)) {
+			char *text = json_dumps(v, JSON_COMPACT);
+
+			print_csv_text(text ? text : "");
+			free(text);
+		}
+	}
+	fputs("\r\n", stdout);
+}
+
+static void print_csv_header(void)
+{
+	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+		printf("%s%s", i ? "," : "", columns[i]);
+	fputs("\r\n", stdout);
+}
+
+static int print_entries(struct cli *c, const struct msg_audit_query *q,
+                         enum audit_format format)
+{
+	int status = cli_send(c, MSG_AUDIT_QUERY, q);
+	struct ipc_message m;
+
+	while (!status) {
+		json_t *doc;
+
+		status = cli_receive(c, &m);
+		if (status || m.type == MSG_DONE)
+			break;
+		if (m.type != MSG_AUDIT_ENTRY ||
+		    render_audit(&m.body.audit_entry, q->mode == AUDIT_MODE_EXPORT, &doc))
+			return cli_fail(CLI_FAILED, "the broker's answer is malformed");
+		if (format == FORMAT_JSON) {
+			status = render_json_line(doc);
+		} else {
+			if (format == FORMAT_CSV)
+				print_csv(doc);
+			else
+				print_row(doc);
+			json_decref(doc);
+		}
+		/* a live tail into a pipe is worth nothing when it waits in a buffer */
+		if (q->mode == AUDIT_MODE_TAIL && fflush(stdout) != 0)
+			return CLI_FAILED;
+	}
+	return status;
+}
+
+static int audit_list(struct cli *c, int argc, char **argv)
+{
+	struct audit_options o = {.q = {.mode = AUDIT_MODE_LIST, .limit = 50}};
+	int status = parse(c, argc, argv, &o);
+
+	return status ? status : print_entries(c, &o.q, c->json ? FORMAT_JSON : FORMAT_TABLE);
+}
+
+static int audit_tail(struct cli *c, int argc, char **argv)
+{
+	struct audit_options o = {.q = {.mode = AUDIT_MODE_TAIL}};
+	int status = parse(c, argc, argv, &o);
+
+	return status ? status : print_entries(c, &o.q, c->json ? FORMAT_JSON : FORMAT_TABLE);
+}
+
+static int audit_export(struct cli *c, int argc, char **argv)
+{
+	struct audit_options o = {.q = {.mode = AUDIT_MODE_EXPORT}};
+	int status = parse(c, argc, argv, &o);
+
+	if (status)
+		return status;
+	if (o.csv)
+		print_csv_header();
+	return print_entries(c, &o.q, o.csv ? FORMAT_CSV : FORMAT_JSON);
+}
+
+static int audit_verify(struct cli *c, int argc, char **argv)
+{
+	struct audit_options o = {0};
+	struct msg_empty empty = {0};
+	const struct msg_audit_verified *v;
+	struct ipc_message m;
+	char head[65];
+	int status = parse(c, argc, argv, &o);
+
+	if (!status)
+		status = cli_call(c, MSG_AUDIT_VERIFY, &empty, MSG_AUDIT_VERIFIED, &m);
+	if (status)
+		return status;
+	v = &m.body.audit_verified;
+	rk_hex(v->head, 32, head);
+	if (c->json) {
+		status = render_json_line(
+		    json_pack("{s:b, s:I, s:I, s:I, s:s, s:o, s:o}", "ok", v->ok, "rows",
+		              (json_int_t)v->rows, "first_seq", (json_int_t)v->first_seq,
+		              "last_seq", (json_int_t)v->last_seq, "head", head, "bad_seq",
+		              v->ok ? json_null() : json_integer((json_int_t)v->bad_seq),
+		              "error", v->ok ? json_null() : render_text(v->text)));
+	} else if (v->ok) {
+		printf("ok: %llu rows, the chain is whole, head %s\n",
+		       (unsigned long long)v->rows, head);
+	}
+	if (!v->ok)
+		return cli_fail(CLI_FAILED, "the audit chain is broken at row %llu: %.*s",
+		                (unsigned long long)v->bad_seq, RK_FMT(v->text));
+	return status;
+}
+
+#define FILTERS                                                                                \
+	"  filters: --holder NAME --kind KIND --conn NAME --key ID --env E --decision D\n"     \
+	"           --status N --since TIME --until TIME\n"
+
+const struct cli_command cli_audit_commands[] = {
+    {"list", audit_list, "usage: relaykey audit list [--limit N] [filters] [--json]\n" FILTERS},
+    {"tail", audit_tail, "usage: relaykey audit tail [filters] [--json]\n" FILTERS},
+    {"export", audit_export,
+     "usage: relaykey audit export --format jsonl|csv [--limit N] [filters]\n" FILTERS},
+    {"verify", audit_verify,
+     "usage: relaykey audit verify [--json]\n"
+     "  Recomputes the hash chain over every row. Exit status 1 when it does not hold.\n"},
+    {NULL, NULL, NULL},
+};

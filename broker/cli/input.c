@@ -1,0 +1,99 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+/* A line from the terminal without echo, straight into secret memory. */
+static int read_no_echo(const char *prompt, struct rk_secret *out)
+{
+	struct termios shown, hidden;
+	sigset_t stop, before;
+	ssize_t n = 0;
+	int saved;
+
+	if (tcgetattr(STDIN_FILENO, &shown) < 0)
+		return RK_E_IO;
+	hidden = shown;
+	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	/* an interrupt in between would leave the terminal without echo */
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGINT);
+	sigaddset(&stop, SIGTSTP);
+	sigprocmask(SIG_BLOCK, &stop, &before);
+	fprintf(stderr, "%s: ", prompt);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	while (out->len < out->cap) {
+		n = read(STDIN_FILENO, out->p + out->len, out->cap - out->len);
+		if (n <= 0)
+			break;
+		out->len += (size_t)n;
+		if (out->p[out->len - 1] == '\n')
+			break;
+	}
+	saved = errno;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = saved;
+	fputc('\n', stderr);
+	if (n < 0)
+		return RK_E_IO;
+	if (out->len && out->p[out->len - 1] == '\n')
+		out->len--;
+	return out->len ? 0 : RK_E_INVALID;
+}
+
+int cli_read_secret(const char *file, const char *prompt, struct rk_secret *out)
+{
+	bool standard_input = !file || strcmp(file, "-") == 0;
+	struct rk_fault fault;
+
+	if (standard_input && isatty(STDIN_FILENO)) {
+		if (rk_secret_alloc(out, MSG_MAX_SECRET))
+			return cli_fail(CLI_FAILED, "out of secret memory");
+		if (read_no_echo(prompt, out))
+			return cli_fail(CLI_FAILED, "nothing was entered");
+		return CLI_DONE;
+	}
+	if (!file)
+		return cli_fail(
+		    CLI_USAGE,
+		    "no secret: use --secret-file FILE, or --secret-file - for standard input");
+	if (file_read_secret(file, MSG_MAX_SECRET, false, out, &fault))
+		return cli_fail(CLI_FAILED, "%s", fault.text);
+	return CLI_DONE;
+}
+
+int cli_list_add(struct cli_list *l, const char *item)
+{
+	if (record_list_add(l->mem, sizeof l->mem, &l->used, rk_str(item)))
+		return cli_fail(CLI_USAGE, "too many or too long values: %.40s", item);
+	return CLI_DONE;
+}
+
+struct rk_slice cli_list_slice(const struct cli_list *l)
+{
+	return rk_slice(l->mem, l->used);
+}
+
+int cli_parse_ttl(const char *text, int64_t *ttl_ms)
+{
+	if (rk_span_parse(rk_str(text), ttl_ms))
+		return cli_fail(CLI_USAGE, "'%s' is no time span: use 90s, 15m, 12h, 7d or 2w",
+		                text);
+	return CLI_DONE;
+}
+
+int cli_parse_time(const char *option, const char *text, int64_t *wall_ms)
+{
+	if (rk_time_parse(rk_str(text), wall_ms))
+		return cli_fail(CLI_USAGE,
+		                "%s: '%s' is no date: use 2026-12-31 or 2026-12-31T18:00:00Z",
+		                option, text);
+	return CLI_DONE;
+}
