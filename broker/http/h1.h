@@ -16,22 +16,22 @@
 #include "base/slice.h"
 
 enum h1_err {
-	H1_E_METHOD = -1,	  /* not a token, too long, or CONNECT / TRACE */
-	H1_E_TARGET = -2,	  /* not origin-form (or absolute-form); bad bytes */
-	H1_E_VERSION = -3,	  /* not HTTP/1.0 or HTTP/1.1 */
-	H1_E_LINE_END = -4,	  /* bare CR or LF, or obs-fold */
-	H1_E_HEADER_NAME = -5,	  /* empty, not a token, space before colon */
-	H1_E_HEADER_VALUE = -6,	  /* control byte, DEL or byte >= 0x80 in a value */
-	H1_E_TOO_MANY = -7,	  /* more fields than the limit (431) */
-	H1_E_TOO_LARGE = -8,	  /* head over the limit (431) */
-	H1_E_HOST = -9,		  /* missing, repeated or malformed Host; differs from absolute-form authority */
-	H1_E_LENGTH = -10,	  /* Content-Length not one plain number (RFC 9112 6.3), repeated, or over INT64_MAX */
-	H1_E_FRAMING = -11,	  /* Content-Length with Transfer-Encoding; TE other than one "chunked"; TE on 1.0 */
-	H1_E_STATUS = -12,	  /* status line malformed, code outside 100..599 */
-	H1_E_CONNECTION = -13,	  /* Connection names Host, framing, or a credential header */
-	H1_E_EXPECT = -14,	  /* Expect other than 100-continue (417) */
-	H1_E_CHUNK = -15,	  /* chunk size, extension or terminator malformed */
-	H1_E_TRAILER = -16,	  /* trailer malformed or over the limit */
+	H1_E_METHOD = -1,       /* not a token, too long, or CONNECT / TRACE */
+	H1_E_TARGET = -2,       /* not origin-form (or absolute-form); bad bytes */
+	H1_E_VERSION = -3,      /* not HTTP/1.0 or HTTP/1.1 */
+	H1_E_LINE_END = -4,     /* bare CR or LF, or obs-fold */
+	H1_E_HEADER_NAME = -5,  /* empty, not a token, space before colon; "content_length" */
+	H1_E_HEADER_VALUE = -6, /* control byte, DEL or byte >= 0x80 in a value */
+	H1_E_TOO_MANY = -7,     /* more fields than the limit (431) */
+	H1_E_TOO_LARGE = -8,    /* head over the limit (431) */
+	H1_E_HOST = -9, /* missing (1.1), repeated, malformed, or not the target's authority */
+	H1_E_LENGTH = -10,  /* Content-Length not one plain number to INT64_MAX */
+	H1_E_FRAMING = -11, /* Transfer-Encoding not one "chunked", with a length, or on 1.0 */
+	H1_E_STATUS = -12,  /* status line malformed, code outside 100..599 */
+	H1_E_CONNECTION = -13, /* names Host, framing or a credential; too long */
+	H1_E_EXPECT = -14,     /* Expect other than 100-continue (417) */
+	H1_E_CHUNK = -15,      /* chunk size, extension or terminator malformed */
+	H1_E_TRAILER = -16,    /* trailer malformed or over the limit */
 };
 
 /* Stable short code for the audit log and the refusal body, e.g. "bad_header_name". */
@@ -60,21 +60,22 @@ enum h1_hdr {
 	H1_HDR_SERVER,
 	H1_HDR_FORWARDED, /* Forwarded, X-Forwarded-*, X-Real-IP, Via */
 	/*
-	 * Every other header an SDK puts its key in: see http/credential.h. In a request also any
-	 * unknown header whose value begins like a relay key, so that no copy of one travels on.
+	 * Every other header an SDK puts its key in: see http/credential.h. In a request also
+	 * any unknown header whose value begins like a relay key, so that no copy of one
+	 * travels on.
 	 */
 	H1_HDR_CREDENTIAL,
-	H1_HDR_RELAYKEY,   /* X-RelayKey and any other x-relaykey-* */
+	H1_HDR_RELAYKEY, /* X-RelayKey and any other x-relaykey-* */
 	/*
-	 * X-HTTP-Method-Override, X-Original-URL and their like: an upstream that obeys them acts on
-	 * another method or path than the one policy saw.
+	 * X-HTTP-Method-Override, X-Original-URL and their like: an upstream that obeys them
+	 * acts on another method or path than the one policy saw.
 	 */
 	H1_HDR_OVERRIDE,
 };
 
 /*
- * The id of a field name, case-insensitively. Underscores count as hyphens for the fields that the
- * proxy removes (credentials, forwarding, overrides); an underscore spelling of any other
+ * The id of a field name, case-insensitively. Underscores count as hyphens for the fields that
+ * the proxy removes (credentials, forwarding, overrides); an underscore spelling of any other
  * known name is H1_HDR_OTHER.
  */
 enum h1_hdr h1_hdr_id(struct rk_slice name);
@@ -101,28 +102,33 @@ enum h1_body {
 struct h1_head {
 	/* request */
 	struct rk_slice method;
-	struct rk_slice target; /* origin-form "/path?query"; of an absolute-form, the part after the authority */
-	struct rk_slice host;	/* value of Host */
+	struct rk_slice target; /* "/path?query"; of an absolute-form, behind the authority */
+	struct rk_slice host;   /* value of Host; may be empty on HTTP/1.0 only */
 	/* response */
 	int status;
 	/* both */
 	int minor; /* HTTP/1.<minor>: 0 or 1 */
 	enum h1_body body;
 	uint64_t content_length; /* for H1_BODY_LENGTH */
-	bool keep_alive;	 /* what version and Connection say */
+	bool keep_alive;         /* what version and Connection say */
 	bool expect_continue;
 	bool upgrade; /* Upgrade present and named in Connection */
 	size_t field_count;
 	struct h1_field fields[H1_MAX_FIELDS];
 };
 
-/* Parses a request head, at most `limit` bytes long including the empty line. */
+/*
+ * Parses a request head, at most `limit` bytes long (and H1_MAX_HEAD in any case) including the
+ * empty line. *out is meaningful only after a result > 0. An error is final: more bytes never
+ * turn it into anything else.
+ */
 int h1_parse_request(struct rk_slice in, size_t limit, struct h1_head *out);
 
 /*
  * Parses a response head. `head_request` says that the request was HEAD, whose response has no
  * body (RFC 9112 6.3); 1xx, 204 and 304 have none either. Unlike requests, values may hold
- * bytes >= 0x80 (obs-text), because upstreams send them; they are passed on unchanged.
+ * bytes >= 0x80 (obs-text), because upstreams send them; they are passed on unchanged. A 1xx or
+ * 204 that announces a body all the same has keep_alive false. Limits and *out as above.
  */
 int h1_parse_response(struct rk_slice in, size_t limit, bool head_request, struct h1_head *out);
 
@@ -130,8 +136,8 @@ int h1_parse_response(struct rk_slice in, size_t limit, bool head_request, struc
 const struct h1_field *h1_next_field(const struct h1_head *h, enum h1_hdr id, size_t *pos);
 
 /*
- * Chunked body decoder (RFC 9112 7.1). Sizes are 1 to 16 hexadecimal digits without sign or "0x";
- * extensions are skipped, at most H1_MAX_CHUNK_EXT bytes a chunk; trailer fields are
+ * Chunked body decoder (RFC 9112 7.1). Sizes are 1 to 16 hexadecimal digits without sign or
+ * "0x"; extensions are skipped, at most H1_MAX_CHUNK_EXT bytes a chunk; trailer fields are
  * checked like header fields and dropped, at most H1_MAX_TRAILER bytes in all.
  */
 enum { H1_MAX_CHUNK_EXT = 256, H1_MAX_TRAILER = 8192 };
@@ -142,15 +148,15 @@ struct h1_chunked {
 	uint8_t digits;
 	uint16_t skipped; /* extension bytes of this chunk */
 	uint16_t trailer; /* trailer bytes so far */
-	uint64_t left;	  /* data bytes left in this chunk */
+	uint64_t left;    /* data bytes left in this chunk */
 };
 
 void h1_chunked_init(struct h1_chunked *c);
 
 /*
  * Consumes from `in` up to the end of one run of data: returns bytes consumed (> 0), with *data
- * the run of body bytes among them (empty when only framing was read); 0 when `in` is too short to
- * go on; < 0 on error. Once c->done, nothing more is consumed. Any split of the input gives
+ * the run of body bytes among them (empty when only framing was read); 0 when `in` is too short
+ * to go on; < 0 on error. Once c->done, nothing more is consumed. Any split of the input gives
  * the same bytes.
  */
 int h1_chunked_next(struct h1_chunked *c, struct rk_slice in, struct rk_slice *data);
