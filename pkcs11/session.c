@@ -75,7 +75,7 @@ int session_take(struct token *t, struct session **out, struct rk_fault *fault)
 		}
 		pthread_cond_wait(&t->pool_changed, &t->pool_lock);
 	}
-	if (!err)
+	if (!err && s)
 		s->busy = true;
 	pthread_mutex_unlock(&t->pool_lock);
 	if (err) {

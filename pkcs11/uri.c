@@ -51,7 +51,7 @@ static bool decode(struct rk_slice in, char *out, size_t cap)
 /* The next run up to `sep`; *rest moves behind it. */
 static struct rk_slice cut(struct rk_slice *rest, char sep)
 {
-	const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
+	const char *at = rest->p ? memchr(rest->p, sep, rest->n) : NULL;
 	size_t n = at ? (size_t)(at - rest->p) : rest->n;
 	struct rk_slice head = rk_slice(rest->p, n);
 
@@ -119,7 +119,7 @@ int token_uri_parse(struct rk_slice text, struct token_uri *out, struct rk_fault
 
 		if (rest.n == 0)
 			return rk_fail(fault, RK_E_INVALID, "the token URI names no token");
-		if (memchr(rest.p, '?', rest.n))
+		if (rest.p && memchr(rest.p, '?', rest.n))
 			return rk_fail(fault, RK_E_INVALID,
 			               "the token URI has a query part; module and PIN are "
 			               "configured apart");

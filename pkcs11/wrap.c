@@ -152,9 +152,9 @@ static int choose(struct token *t, const struct kek **kek, const struct wrapper 
 	*kek = kek_newest(&t->keks);
 	if (!*kek)
 		return rk_fail(fault, RK_E_NOTFOUND, "the token has no KEK yet");
-	if (!t->aes_gcm)
+	*w = t->aes_gcm ? find_wrapper(WRAP_AES_GCM_TOKEN) : NULL;
+	if (!*w)
 		return rk_fail(fault, RK_E_UNSUPPORTED, "the token has no CKM_AES_GCM");
-	*w = find_wrapper(WRAP_AES_GCM_TOKEN);
 	return 0;
 }
 
@@ -211,6 +211,8 @@ static int unwrap_in_token(struct token *t, struct rk_slice blob,
 	CK_RV rv;
 	int err;
 
+	if (!w)
+		return rk_fail(fault, RK_E_UNSUPPORTED, "unknown wrapping mechanism");
 	in.kek = kek_of_generation(&t->keks, info->kek_generation);
 	if (!in.kek)
 		return rk_fail(fault, RK_E_NOTFOUND, "the token has no KEK generation %u",
