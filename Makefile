@@ -92,13 +92,14 @@ clean:
 	rm -rf build
 
 # --- what people type
-.PHONY: help deps run demo test canary lint fuzz asan bench install
+.PHONY: help deps run demo stop test canary lint fuzz asan bench install
 help:
 	@sed -n 's/^## //p' Makefile
 
 ## make            build build/bin/relaykeyd and build/bin/relaykey
 ## make run        install what is missing, build, start a broker to play with under build/run
 ## make demo       the incident drill on it: protect, issue, call, leak, revoke
+## make stop       end what make run started
 ## make test       everything: unit, corpora, integration, SDKs, canary, kill
 ## make canary     search all memory and files for planted secrets, and prove that the search finds a leak
 ## make lint       layering, secrets and style rules; clang-format, shellcheck, cppcheck
@@ -117,6 +118,9 @@ run: deps
 
 demo:
 	@provisioning/play/demo
+
+stop:
+	@provisioning/play/stop
 
 .PHONY: test-binaries
 test-binaries: all unit-binaries fuzz-replay-binaries
