@@ -21,7 +21,8 @@ struct pl_request;
 struct relay_link {
 	struct relay_link *next, **prev;
 	struct relay_links *links;
-	struct ipc_peer *peer; /* NULL once the channel is lost */
+	struct ipc_peer *peer;
+	bool lost; /* taken out at the end of the turn */
 	uint32_t instance;
 	bool synced;             /* the whole table was pushed */
 	bool any_pushed;         /* `pushed` is valid */

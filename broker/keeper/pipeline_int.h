@@ -1,0 +1,197 @@
+/*
+ * Inside the pipeline: shared by pipeline*.c and flights.c only.
+ *
+ *   pipeline.c          batches: opening, submitting, what a commit brings
+ *   pipeline_request.c  the life of a request
+ *   pipeline_unwrap.c   credentials of a batch, state of the token
+ *   pipeline_recover.c  the journal away and back
+ *   pipeline_rows.c     rows: encoding, tail
+ */
+#ifndef KEEPER_PIPELINE_INT_H
+#define KEEPER_PIPELINE_INT_H
+
+#include "keeper/authorize.h"
+#include "keeper/credential.h"
+#include "keeper/flights.h"
+#include "keeper/pipeline.h"
+#include "keeper/relay_link.h"
+
+struct pl_batch;
+
+enum pl_state {
+	PL_WAITING, /* decided; its row is not durable or its credential not there */
+	PL_RUNNING, /* DECISION allowed was sent */
+};
+
+struct pl_request {
+	struct pipeline *p;
+	struct index_request flight; /* in the index while it is an allowed request */
+	struct flight in_link;       /* by link and id, while the relay may name it */
+	struct relay_link *link;     /* NULL: withdrawn, or the relay is gone */
+	struct pl_request *link_next, **link_prev;
+	struct pl_request *next; /* of its credential's requests; of the free list */
+	struct pl_credential *credential;
+	uint8_t request_id[16];
+	uint32_t unwrap_us;
+	uint16_t reason;  /* of the decision */
+	uint8_t state;    /* enum pl_state */
+	uint8_t outcome;  /* once withdrawn: for its RESPONSE row */
+	bool row_durable; /* its REQUEST row is in the journal */
+	bool cut;         /* CUT was sent */
+};
+
+/* One connection's secret, for the requests of one batch. */
+struct pl_credential {
+	struct worker_job job;
+	struct pipeline *p;
+	struct pl_batch *batch;
+	struct index_conn *conn; /* held */
+	uint32_t upstream_id;    /* as decided upon */
+	struct rk_slice blob; /* copy in the batch: the connection may be rotated meanwhile */
+	struct rk_slice place;
+	char place_mem[CREDENTIAL_PLACE_MAX];
+	struct pl_request *first, **tail;
+	struct rk_secret headers, query; /* rendered */
+	uint32_t unwrap_us;
+	int err;
+	char err_text[160];
+	bool finished; /* the worker has given it back */
+};
+
+/* What happens when a row is durable or has failed. */
+struct pl_row {
+	struct pl_request *request; /* REQUEST rows */
+	pipeline_row_done *done;
+	void *arg;
+	bool keep; /* tell of something that did happen: kept until the journal is back */
+};
+
+struct pl_batch {
+	struct pl_batch *next;
+	struct worker_job job;
+	struct pipeline *p;
+	uint64_t number;
+	char *mem; /* encoded rows and wrapped blobs: PIPELINE_BATCH_BYTES */
+	size_t used;
+	unsigned rows, credentials;
+	unsigned waiting; /* credentials that a worker has */
+	bool urgent;      /* somebody waits for it */
+	bool submitted;
+	bool settled; /* durable or failed: the rows were dealt with */
+	bool failed;
+	bool probe;
+	int err;
+	struct rk_fault fault;
+	struct journal_entry entry[PIPELINE_BATCH_ROWS];
+	struct pl_row row[PIPELINE_BATCH_ROWS];
+	struct pl_credential credential[PIPELINE_BATCH_ROWS];
+};
+
+/* A row that outlived a failed batch. */
+struct pl_kept {
+	struct pl_kept *next;
+	size_t n;
+	char bytes[];
+};
+
+struct pl_slab;
+
+struct pipeline {
+	struct pipeline_params params;
+	struct pl_batch *open;                      /* being filled; NULL when empty */
+	struct pl_batch *queue_first, **queue_tail; /* full, not submitted yet */
+	unsigned queued;
+	struct pl_batch *committing; /* with the journal worker */
+	struct pl_batch *spare;      /* free batches */
+	unsigned spares, unwrapping;
+	uint64_t batch_number;
+	struct loop_hook turn_end;
+	struct event *lazy_timer;
+	struct journal_head head;
+
+	struct flights flights;
+	struct pl_slab *slabs;
+	struct pl_request *free_request;
+	size_t requests; /* slots in use */
+
+	bool audit_ok;
+	char audit_error[256];
+	struct pl_kept *kept_first, **kept_tail;
+	uint64_t kept, turned_away;
+	struct event *probe_timer;
+
+	bool unsealed;
+	struct worker_job token_job;
+	bool token_busy, token_pinged;
+	int token_err;
+	struct rk_fault token_fault;
+	struct event *token_timer;
+
+	struct worker_job maintain_job;
+	bool maintaining;
+	size_t wal_pages; /* rough guess of pages written since the last maintain */
+
+	struct pipeline_tail *tails, *tail_cursor;
+	struct pipeline_counters counters;
+	void (*flushed)(void *arg);
+	void *flushed_arg;
+	struct authorized decision; /* the one being made: too large for the stack */
+};
+
+/* ---- pipeline.c ---- */
+
+/* The open batch, with room for one row and, when `extra` is not 0, for one credential and that
+ * many bytes; NULL: out of memory. */
+struct pl_batch *pl_batch_room(struct pipeline *p, size_t extra);
+void pl_batch_submit(struct pl_batch *b);
+/* Gives the batch back when nothing needs it any more. */
+void pl_batch_release(struct pl_batch *b);
+struct pl_batch *pl_batch_new(struct pipeline *p);
+/* Answers, callbacks and kept rows of a batch that will not be durable. */
+void pl_batch_fail(struct pl_batch *b, int err);
+void pl_wake(struct pipeline *p); /* look at the batches at the end of this turn */
+void pl_gate(struct pipeline *p);
+
+/* ---- pipeline_rows.c ---- */
+
+/* Encodes into the open batch. `urgent`: somebody waits for it. */
+RK_MUST_CHECK int pl_row_add(struct pipeline *p, const struct audit_row *row,
+                             const struct pl_row *what, bool urgent);
+void pl_row_response(struct pipeline *p, const struct pl_request *r,
+                     const struct msg_complete *m);
+/* Cut to cap bytes, what is not printable ASCII as '?'. */
+struct rk_slice pl_printable(struct rk_slice from, char *to, size_t cap);
+void pl_row_state(struct pipeline *p, const char *action, const char *detail);
+void pl_rows_tell_tails(struct pl_batch *b);
+
+/* ---- pipeline_request.c ---- */
+
+void pl_request_refused(struct pl_request *r);
+/* Its row is durable, its credential is there or has failed. */
+void pl_request_ready(struct pl_request *r);
+void pl_request_failed(struct pl_request *r);
+void pl_requests_free(struct pipeline *p);
+
+/* ---- pipeline_unwrap.c ---- */
+
+/* Bytes of a batch that a connection's credential takes. */
+static inline size_t pl_credential_bytes(const struct index_conn *conn)
+{
+	return conn->blob.n + 1;
+}
+/* Into the open batch, which pl_batch_room() has made room in. */
+void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn);
+void pl_credential_start(struct pl_credential *c);
+void pl_credential_answer(struct pl_credential *c);
+void pl_credential_drop(struct pl_credential *c);
+int pl_token_watch(struct pipeline *p);
+
+/* ---- pipeline_recover.c ---- */
+
+void pl_journal_failed(struct pl_batch *b);
+void pl_journal_recovered(struct pipeline *p);
+void pl_keep(struct pipeline *p, struct rk_slice encoded);
+int pl_recover_init(struct pipeline *p);
+void pl_kept_free(struct pipeline *p);
+
+#endif

@@ -1,0 +1,414 @@
+#include "keeper/pipeline_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum {
+	SLAB_REQUESTS = 256,
+	MAX_REQUESTS = 1 << 20, /* waiting and in flight, of all relays */
+};
+
+/* ---- slots ---- */
+
+struct pl_slab {
+	struct pl_slab *next;
+	struct pl_request request[SLAB_REQUESTS];
+};
+
+static struct pl_request *request_new(struct pipeline *p)
+{
+	struct pl_request *r = p->free_request;
+
+	if (!r) {
+		struct pl_slab *slab;
+
+		if (p->requests >= MAX_REQUESTS)
+			return NULL;
+		slab = malloc(sizeof *slab);
+		if (!slab)
+			return NULL;
+		slab->next = p->slabs;
+		p->slabs = slab;
+		for (unsigned i = 0; i < SLAB_REQUESTS; i++) {
+			slab->request[i].next = p->free_request;
+			p->free_request = &slab->request[i];
+		}
+		r = p->free_request;
+	}
+	p->free_request = r->next;
+	p->requests++;
+	*r = (struct pl_request){.p = p, .state = PL_WAITING};
+	return r;
+}
+
+/* The relay can no longer name it. */
+static void request_unlink(struct pipeline *p, struct pl_request *r)
+{
+	if (!r->link)
+		return;
+	flights_remove(&p->flights, &r->in_link);
+	*r->link_prev = r->link_next;
+	if (r->link_next)
+		r->link_next->link_prev = r->link_prev;
+	r->link = NULL;
+}
+
+static void request_free(struct pipeline *p, struct pl_request *r)
+{
+	request_unlink(p, r);
+	if (r->flight.key) {
+		index_request_close(&r->flight);
+		p->counters.in_flight--;
+	}
+	r->next = p->free_request;
+	p->free_request = r;
+	p->requests--;
+}
+
+void pl_requests_free(struct pipeline *p)
+{
+	while (p->slabs) {
+		struct pl_slab *next = p->slabs->next;
+
+		free(p->slabs);
+		p->slabs = next;
+	}
+}
+
+static void request_link(struct pipeline *p, struct pl_request *r, struct relay_link *link,
+                         uint64_t id)
+{
+	r->link = link;
+	flights_add(&p->flights, &r->in_link, link, id);
+	r->link_next = link->open;
+	r->link_prev = &link->open;
+	if (link->open)
+		link->open->link_prev = &r->link_next;
+	link->open = r;
+}
+
+static struct pl_request *request_find(const struct pipeline *p, const struct relay_link *link,
+                                       uint64_t id)
+{
+	struct flight *at = flights_find(&p->flights, link, id);
+
+	if (!at)
+		return NULL;
+	return (struct pl_request *)((char *)at - offsetof(struct pl_request, in_link));
+}
+
+/* ---- answers ---- */
+
+static void send_refusal(struct relay_link *link, uint64_t id, enum reason reason)
+{
+	struct msg_decision m = {
+	    .decision = (uint8_t)reason_info(reason)->decision,
+	    .reason = (uint16_t)reason,
+	};
+
+	relay_link_send(link, MSG_DECISION, id, &m);
+}
+
+static void answer_refused(struct pl_request *r, enum reason reason)
+{
+	if (r->link)
+		send_refusal(r->link, r->in_link.id, reason);
+}
+
+/* The journal says that it was allowed: what became of it must stand there too. */
+static void refuse_late(struct pl_request *r, enum reason reason, const char *detail)
+{
+	struct pipeline *p = r->p;
+	struct msg_complete m = {
+	    .status = reason_info(reason)->status,
+	    .reason = (uint16_t)reason,
+	    .outcome = r->link ? OUTCOME_NOT_SENT : r->outcome,
+	    .detail = rk_str(detail),
+	};
+
+	if (r->link)
+		p->counters.refused++;
+	answer_refused(r, reason);
+	pl_row_response(p, r, &m);
+	request_free(p, r);
+}
+
+void pl_request_refused(struct pl_request *r)
+{
+	struct pipeline *p = r->p;
+
+	answer_refused(r, (enum reason)r->reason);
+	request_free(p, r);
+}
+
+void pl_request_failed(struct pl_request *r)
+{
+	struct pipeline *p = r->p;
+
+	if (r->row_durable) {
+		refuse_late(r, REASON_AUDIT_UNAVAILABLE, "");
+		return;
+	}
+	p->turned_away++;
+	if (r->reason == REASON_OK)
+		p->counters.refused++;
+	answer_refused(r, REASON_AUDIT_UNAVAILABLE);
+	request_free(p, r);
+}
+
+static void send_allowed(struct pl_request *r)
+{
+	const struct pl_credential *c = r->credential;
+	struct msg_decision m = {
+	    .decision = DECISION_ALLOWED,
+	    .reason = REASON_OK,
+	    .upstream_id = c->upstream_id,
+	    .inject_headers = rk_secret_slice(&c->headers),
+	    .inject_query = rk_secret_slice(&c->query),
+	    .cut_at_ms = r->flight.key->expires_ms,
+	};
+
+	if (relay_link_try_send(r->link, MSG_DECISION, r->in_link.id, &m))
+		refuse_late(r, REASON_OVERLOADED, "the decision could not be sent");
+	else
+		r->state = PL_RUNNING;
+}
+
+/* The credential was rotated since: the new one is wanted, the row stands. */
+static void take_fresh_credential(struct pl_request *r)
+{
+	struct pipeline *p = r->p;
+	struct index_conn *conn = r->flight.conn;
+
+	if (!pl_batch_room(p, pl_credential_bytes(conn))) {
+		refuse_late(r, REASON_OVERLOADED, "out of memory");
+		return;
+	}
+	pl_credential_attach(p, r, conn);
+	p->open->urgent = true;
+	pl_wake(p);
+}
+
+static enum reason reason_of_unwrap(int err)
+{
+	return err == RK_E_NOMEM ? REASON_OVERLOADED : REASON_SEALED;
+}
+
+void pl_request_ready(struct pl_request *r)
+{
+	const struct pl_credential *c = r->credential;
+	enum reason now;
+
+	r->unwrap_us = c->unwrap_us;
+	if (!r->link) {
+		refuse_late(r, REASON_OK, "");
+		return;
+	}
+	now = authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
+	if (now != REASON_OK)
+		refuse_late(r, now, "changed after the decision");
+	else if (r->flight.conn->upstream_id != c->upstream_id)
+		take_fresh_credential(r);
+	else if (c->err)
+		refuse_late(r, reason_of_unwrap(c->err), c->err_text);
+	else
+		send_allowed(r);
+}
+
+/* ---- messages ---- */
+
+static int request_row(struct pipeline *p, struct pl_request *r, const struct msg_authorize *m,
+                       int64_t now_ms)
+{
+	const struct authorized *d = &p->decision;
+	const struct reason_info *info = reason_info(d->reason);
+	const struct pl_row what = {.request = r};
+	char key_id[sizeof "key_" + RELAY_KEY_ID];
+	struct audit_row row = {
+	    .type = AUDIT_REQUEST,
+	    .time_ms = now_ms,
+	    .conn_name = m->conn,
+	    .user_agent = m->user_agent,
+	    .method = m->method,
+	    .path = d->path,
+	    .query_names = m->query_names,
+	    .decision = (uint8_t)info->decision,
+	    .reason = (uint16_t)d->reason,
+	    .status = info->status,
+	    .policy_version = *p->params.policy_version,
+	    .detail = rk_str(d->detail),
+	};
+
+	memcpy(row.request_id, m->request_id, sizeof row.request_id);
+	memcpy(row.client_ip, m->client_ip, sizeof row.client_ip);
+	if (d->key) {
+		memcpy(key_id, "key_", 4);
+		memcpy(key_id + 4, d->key->id, RELAY_KEY_ID);
+		row.key_id = rk_slice(key_id, 4 + RELAY_KEY_ID);
+		row.holder_kind = d->key->kind;
+		row.holder = rk_str(d->key->holder);
+		row.env = rk_str(d->key->env);
+	}
+	if (d->conn) {
+		row.conn_id = rk_str(d->conn->id);
+		row.conn_name = rk_str(d->conn->name);
+		row.provider = rk_str(d->conn->provider);
+	}
+	return pl_row_add(p, &row, &what, true);
+}
+
+static void turn_away(struct pipeline *p, struct relay_link *link, uint64_t id,
+                      enum reason reason)
+{
+	p->counters.refused++;
+	p->counters.dropped++;
+	p->turned_away++;
+	send_refusal(link, id, reason);
+}
+
+static bool overloaded(const struct pipeline *p)
+{
+	return p->queued >= PIPELINE_MAX_BATCHES;
+}
+
+int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
+                       const struct msg_authorize *m)
+{
+	struct authorized *d = &p->decision;
+	int64_t now_ms = rk_wall_ms();
+	struct pl_request *r;
+	size_t extra = 0;
+
+	if (request_find(p, link, id))
+		return RK_E_PROTOCOL;
+	p->counters.requests++;
+	if (!p->audit_ok) {
+		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
+		return 0;
+	}
+	authorize(p->params.index, m, !p->unsealed, now_ms, d);
+	r = overloaded(p) ? NULL : request_new(p);
+	if (d->reason == REASON_OK)
+		extra = pl_credential_bytes(d->conn);
+	if (!r || !pl_batch_room(p, extra)) {
+		if (r)
+			request_free(p, r);
+		turn_away(p, link, id, REASON_OVERLOADED);
+		return 0;
+	}
+	memcpy(r->request_id, m->request_id, sizeof r->request_id);
+	r->reason = (uint16_t)d->reason;
+	if (request_row(p, r, m, now_ms)) {
+		request_free(p, r);
+		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
+		return 0;
+	}
+	request_link(p, r, link, id);
+	if (d->reason != REASON_OK) {
+		p->counters.refused++;
+		return 0;
+	}
+	index_request_open(&r->flight, d->key, d->conn);
+	p->counters.in_flight++;
+	d->key->last_used_ms = now_ms;
+	pl_credential_attach(p, r, d->conn);
+	return 0;
+}
+
+int pipeline_complete(struct pipeline *p, struct relay_link *link, uint64_t id,
+                      const struct msg_complete *m)
+{
+	struct pl_request *r = request_find(p, link, id);
+
+	if (!r)
+		return RK_E_PROTOCOL;
+	if (r->state == PL_WAITING) {
+		r->outcome = OUTCOME_NOT_SENT;
+		request_unlink(p, r);
+		return 0;
+	}
+	pl_row_response(p, r, m);
+	request_free(p, r);
+	return 0;
+}
+
+void pipeline_refused(struct pipeline *p, const struct msg_refused *m)
+{
+	const struct reason_info *info = reason_info(m->reason);
+	const struct pl_row what = {0};
+	const struct index_conn *conn = index_conn_find(p->params.index, m->conn);
+	char detail[AUDIT_MAX_DETAIL];
+	struct audit_row row = {
+	    .type = AUDIT_REQUEST,
+	    .time_ms = rk_wall_ms(),
+	    .conn_name = m->conn,
+	    .user_agent = m->user_agent,
+	    .method = m->method,
+	    .path = m->path,
+	    .decision = (uint8_t)info->decision,
+	    .reason = m->reason,
+	    .status = info->status,
+	    .policy_version = *p->params.policy_version,
+	    .detail = pl_printable(m->detail, detail, sizeof detail),
+	};
+
+	p->counters.requests++;
+	p->counters.refused++;
+	if (conn) {
+		row.conn_id = rk_str(conn->id);
+		row.conn_name = rk_str(conn->name);
+		row.provider = rk_str(conn->provider);
+	}
+	memcpy(row.request_id, m->request_id, sizeof row.request_id);
+	memcpy(row.client_ip, m->client_ip, sizeof row.client_ip);
+	if (overloaded(p) || pl_row_add(p, &row, &what, false))
+		p->counters.dropped++;
+}
+
+void pipeline_link_gone(struct pipeline *p, struct relay_link *link)
+{
+	const struct msg_complete m = {.outcome = OUTCOME_BROKER};
+	struct pl_request *r, *next;
+
+	for (r = link->open; r; r = next) {
+		next = r->link_next;
+		if (r->state == PL_WAITING) {
+			r->outcome = OUTCOME_BROKER;
+			request_unlink(p, r);
+			continue;
+		}
+		pl_row_response(p, r, &m);
+		request_free(p, r);
+	}
+}
+
+static void cut(struct pl_request *r, enum reason reason)
+{
+	const struct msg_cut m = {.reason = (uint16_t)reason};
+
+	if (r->state != PL_RUNNING || r->cut || !r->link)
+		return;
+	r->cut = true;
+	relay_link_send(r->link, MSG_CUT, r->in_link.id, &m);
+}
+
+static struct pl_request *request_of(struct index_request *f)
+{
+	return (struct pl_request *)((char *)f - offsetof(struct pl_request, flight));
+}
+
+void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason reason)
+{
+	(void)p;
+	for (struct index_request *f = key->open; f; f = f->key_next)
+		cut(request_of(f), reason);
+}
+
+void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason)
+{
+	(void)p;
+	for (struct index_request *f = conn->open; f; f = f->conn_next)
+		cut(request_of(f), reason);
+}
