@@ -18,11 +18,7 @@ static const uint32_t NO_ID = UINT32_MAX;
 
 /* ---- receiving ---- */
 
-/*
- * Whether descriptor 3 is a socketpair made by the process that started this one. Anything else
- * means that a person typed the internal options.
- */
-static bool channel_is_supervisors(void)
+bool role_env_has_channel(void)
 {
 	struct ucred cred;
 	socklen_t len = sizeof cred;
@@ -196,7 +192,7 @@ int role_env_receive(struct role_env *env, enum ipc_role role, uint32_t instance
 
 	*env = (struct role_env){.role = role, .instance = instance, .listener = -1};
 	rk_buf_init(&env->trust, ROLE_MAX_TRUST);
-	if (!channel_is_supervisors())
+	if (!role_env_has_channel())
 		return rk_fail(fault, RK_E_STATE,
 		               "descriptor %d is not a supervisor's channel: roles are started "
 		               "by relaykeyd itself",

@@ -54,6 +54,12 @@ struct role_env {
 	struct rk_buf trust;                       /* PEM bundle */
 };
 
+/*
+ * Whether descriptor 3 is a socketpair made by the process that started this one. Anything else
+ * means that a person typed the internal options.
+ */
+bool role_env_has_channel(void);
+
 /* Receives everything up to START. Also initialises the log and the secret arena
  * (`arena_bytes`). */
 RK_MUST_CHECK int role_env_receive(struct role_env *env, enum ipc_role role, uint32_t instance,

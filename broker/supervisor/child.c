@@ -79,6 +79,14 @@ static int make_channel(int sock)
 	return dup2(sock, ROLE_CHANNEL_FD);
 }
 
+/* What a role has to say goes to standard error; the other streams are somebody else's. */
+static int close_streams(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ? -1 : 0;
+}
+
 static _Noreturn void become_role(enum ipc_role role, uint32_t instance, int sock, pid_t parent)
 {
 	char title[64], number[16], option_role[] = "--role", option_instance[] = "--instance";
@@ -87,7 +95,7 @@ static _Noreturn void become_role(enum ipc_role role, uint32_t instance, int soc
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != parent)
 		_exit(EXEC_FAILED);
-	if (make_channel(sock) < 0)
+	if (make_channel(sock) < 0 || close_streams())
 		_exit(EXEC_FAILED);
 	close_on_exec_from(ROLE_CHANNEL_FD + 1);
 	snprintf(name, sizeof name, "%s", ipc_role_name(role));

@@ -158,7 +158,6 @@ static void on_stop_timer(evutil_socket_t fd, short what, void *arg)
 
 static void fail_start(struct supervisor *sv, const char *reason)
 {
-	log_event(LOG_LEVEL_ERROR, "start-failed", "reason", "%s", reason);
 	sv->exit_status = EXIT_FAILURE;
 	sv->report->failed(reason, sv->report->arg);
 	stop_all(sv);
