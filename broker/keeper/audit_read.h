@@ -9,7 +9,12 @@
 #include "base/secret.h"
 #include "ipc/messages.h"
 
-/* Filter as in msg_audit_query; strings are copied by audit_filter_init. */
+/*
+ * Filter as in msg_audit_query; strings are copied. Every criterion that is set must hold:
+ * holder, kind, key id and environment are the request's; a connection is named by id or name
+ * (management actions on it pass too); decision and status pass requests only, status being the
+ * refusal's or the upstream's; since_ms <= time < until_ms.
+ */
 struct audit_filter;
 RK_MUST_CHECK int audit_filter_new(
     const struct msg_audit_query *q, struct audit_filter **out,
@@ -20,10 +25,18 @@ void audit_filter_free(struct audit_filter *f);
 bool audit_filter_matches(const struct audit_filter *f, const struct audit_row *row,
                           const struct audit_row *response);
 
+/* Whether `row` passes with some response, if not without one. */
+bool audit_filter_may_match(const struct audit_filter *f, const struct audit_row *row);
+
+/* No criterion is set. */
+bool audit_filter_is_empty(const struct audit_filter *f);
+int64_t audit_filter_since_ms(const struct audit_filter *f);
+
 struct audit_reader;
 RK_MUST_CHECK int audit_reader_open(const char *journal_path, const struct rk_secret *key,
                                     struct audit_reader **out, struct rk_fault *fault);
 void audit_reader_close(struct audit_reader *r);
+struct audit_rows *audit_reader_rows(struct audit_reader *r);
 
 /* Return 0 to go on, > 0 to stop without error, < 0 to stop with that error. The entry borrows
  * until the return. */
@@ -32,14 +45,25 @@ struct audit_sink {
 	void *arg;
 };
 
-/* The newest `limit` matching requests, management actions and state changes, each with its
- * response; oldest of them first. */
+/* What a list or an export remembers at most while it pairs requests and responses. */
+enum { AUDIT_PAIRS_MAX = 100000 };
+
+enum { AUDIT_LIST_MAX = 100000 };
+
+/*
+ * The newest `limit` (at most AUDIT_LIST_MAX, else RK_E_TOOBIG) matching requests, management
+ * actions and state changes, each with its response; oldest of them first. A response more than
+ * 100,000 open requests away from its request is not found.
+ */
 RK_MUST_CHECK int audit_list(struct audit_reader *r, const struct audit_filter *f,
                              uint32_t limit, const struct audit_sink *sink,
                              struct rk_fault *fault);
 
-/* Every matching row in order of seq with its hashes, from `after_seq` + 1 on; limit 0 is all.
- * RESPONSE rows pass when their request does. */
+/*
+ * Every matching row in order of seq with its hashes, from `after_seq` + 1 on; limit 0 is all.
+ * RESPONSE rows pass when their request does; one whose request lies more than 100,000 rows
+ * before `after_seq` passes only without a filter. Ends with the last row there is.
+ */
 RK_MUST_CHECK int audit_export(struct audit_reader *r, const struct audit_filter *f,
                                uint64_t after_seq, uint32_t limit,
                                const struct audit_sink *sink, struct rk_fault *fault);

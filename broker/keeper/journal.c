@@ -138,10 +138,8 @@ static void preallocate_wal(const char *path)
 		fdatasync(fd);
 }
 
-/* Statements, and a WAL that outlives the last connection. */
 static int prepare(struct journal *j, struct rk_fault *fault)
 {
-	int keep_wal = 1;
 	int err = db_prepare(j->db, "BEGIN IMMEDIATE", &j->begin, fault);
 
 	if (!err)
@@ -155,7 +153,6 @@ static int prepare(struct journal *j, struct rk_fault *fault)
 		return err;
 	/* replaces the automatic checkpoint too */
 	sqlite3_wal_hook(j->db, count_wal_pages, j);
-	sqlite3_file_control(j->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_wal);
 	return 0;
 }
 
