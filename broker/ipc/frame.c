@@ -118,6 +118,30 @@ int ipc_send_blocking(int sock, enum ipc_type type, uint64_t id, const void *bod
 	}
 }
 
+/*
+ * The one descriptor of a datagram into *fd, or -1. False when there were more: the smallest
+ * control buffer holds two, and one that nobody closes would be the sender's to leak.
+ */
+static bool take_descriptor(struct msghdr *mh, int *fd)
+{
+	unsigned seen = 0;
+	int got;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof got <= c->cmsg_len;
+		     at += sizeof got) {
+			memcpy(&got, (const unsigned char *)c + at, sizeof got);
+			if (seen++ == 0)
+				*fd = got;
+			else
+				close(got);
+		}
+	}
+	return seen <= 1;
+}
+
 ssize_t ipc_recv(int sock, void *buf, size_t cap, int *fd)
 {
 	union {
@@ -126,31 +150,32 @@ ssize_t ipc_recv(int sock, void *buf, size_t cap, int *fd)
 	} control;
 	struct iovec iov = {buf, cap};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	bool one, reset = false;
 	ssize_t n;
 
 	*fd = -1;
-	do {
+	for (;;) {
 		mh.msg_control = control.bytes;
 		mh.msg_controllen = sizeof control.bytes;
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+		if (n >= 0)
+			break;
+		/* a peer that closed with unread data: said once, ahead of what it had sent */
+		if (errno == ECONNRESET && !reset)
+			reset = true;
+		else if (errno != EINTR)
+			break;
+	}
 	if (n < 0) {
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return RK_E_AGAIN;
 		return errno == ECONNRESET ? RK_E_CLOSED : RK_E_IO;
 	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		    c->cmsg_len == CMSG_LEN(sizeof *fd))
-			memcpy(fd, CMSG_DATA(c), sizeof *fd);
-	}
-	if (n == 0)
-		return RK_E_CLOSED;
-	if (mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		if (*fd >= 0)
-			close(*fd);
-		*fd = -1;
-		return RK_E_PROTOCOL;
-	}
-	return n;
+	one = take_descriptor(&mh, fd);
+	if (n > 0 && one && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return n;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return n == 0 ? RK_E_CLOSED : RK_E_PROTOCOL;
 }

@@ -44,9 +44,10 @@ RK_MUST_CHECK int ipc_send_blocking(int sock, enum ipc_type type, uint64_t id, c
                                     int fd);
 
 /*
- * One datagram into buf (secret memory where secrets may come); *fd gets the descriptor or -1.
- * RK_E_CLOSED at the end,
- * RK_E_AGAIN when a non-blocking socket has nothing.
+ * One datagram into buf (secret memory where secrets may come); *fd gets the descriptor or -1
+ * (always -1 on failure). RK_E_CLOSED at the end and for an empty datagram, RK_E_AGAIN when a
+ * non-blocking socket has nothing, RK_E_PROTOCOL when it is longer than cap or brings more than
+ * one descriptor.
  */
 RK_MUST_CHECK ssize_t ipc_recv(int sock, void *buf, size_t cap, int *fd);
 

@@ -66,10 +66,11 @@ void loop_run(struct loop *l)
 {
 	run_hooks(l);
 	while (!l->stop) {
+		/* before the wait: what was read until now is old when it ends */
+		l->now_us = 0;
 		if (event_base_loop(l->base, EVLOOP_ONCE) != 0)
 			break;
 		run_hooks(l);
-		l->now_us = 0;
 	}
 	run_hooks(l);
 }

@@ -38,7 +38,8 @@ struct ipc_peer {
 	int failed; /* why the channel ended, reported at the turn's end */
 	bool reported;
 	bool want_drained;
-	bool blocked; /* the kernel's buffer is full: waiting for writable */
+	bool blocked; /* the kernel's buffer is full: `writable` is awaited */
+	bool deaf;    /* the other end is closed: what it left is read, nothing is sent */
 	bool dying;   /* ipc_peer_free() was called */
 	bool busy;    /* inside a callback */
 };
@@ -53,6 +54,18 @@ static void block_free(struct block *b)
 	free(b);
 }
 
+static void drop_queue(struct ipc_peer *p)
+{
+	while (p->first) {
+		struct block *b = p->first;
+
+		p->first = b->next;
+		block_free(b);
+	}
+	p->last = NULL;
+	p->queued = 0;
+}
+
 static void peer_destroy(struct ipc_peer *p)
 {
 	loop_unhook(p->loop, &p->turn_end);
@@ -62,12 +75,7 @@ static void peer_destroy(struct ipc_peer *p)
 		event_free(p->writable);
 	if (p->sock >= 0)
 		close(p->sock);
-	while (p->first) {
-		struct block *b = p->first;
-
-		p->first = b->next;
-		block_free(b);
-	}
+	drop_queue(p);
 	block_free(p->spare);
 	rk_secret_free(&p->rx);
 	free(p);
@@ -116,14 +124,18 @@ static int block_send(struct ipc_peer *p, const struct block *b)
 	}
 }
 
-/* A sent block of the usual size is kept, wiped, for the next turn. */
+/*
+ * A sent block of the usual size is kept, wiped, for the next turn. Nothing was written behind
+ * its len: a message that did not encode leaves no bytes (peer_queue()).
+ */
 static void block_recycle(struct ipc_peer *p, struct block *b)
 {
 	if (p->spare || b->fd >= 0 || b->data.cap > BLOCK_BYTES) {
 		block_free(b);
 		return;
 	}
-	rk_secret_wipe(&b->data);
+	rk_wipe(b->data.p, b->data.len);
+	b->data.len = 0;
 	b->next = NULL;
 	p->spare = b;
 }
@@ -138,6 +150,13 @@ static void peer_flush(struct ipc_peer *p)
 			if (!p->blocked)
 				event_add(p->writable, NULL);
 			p->blocked = true;
+			return;
+		}
+		if (err == RK_E_CLOSED) {
+			/* its last words may still be unread: the end of file reports the end
+			 */
+			p->deaf = true;
+			drop_queue(p);
 			return;
 		}
 		if (err) {
@@ -179,7 +198,7 @@ static int peer_queue(struct ipc_peer *p, enum ipc_type type, uint64_t id, const
 	size_t need, before;
 	int err;
 
-	if (p->failed || p->dying)
+	if (p->failed || p->dying || p->deaf)
 		return RK_E_CLOSED;
 	if (!row || row->fd != (fd >= 0) ||
 	    !ipc_permitted(type, p->self, p->other, IPC_PHASE_ANY))
@@ -214,8 +233,11 @@ static int peer_queue(struct ipc_peer *p, enum ipc_type type, uint64_t id, const
 	} else {
 		before = b->data.len;
 		err = ipc_frame_add(b->data.p, b->data.cap, &b->data.len, type, id, body);
-		if (err)
+		if (err) {
+			/* the fields before the bad one were written already */
+			rk_wipe(b->data.p + before, b->data.cap - before);
 			return err;
+		}
 		p->queued += b->data.len - before;
 	}
 	loop_at_turn_end(p->loop, &p->turn_end);
@@ -291,7 +313,9 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 		}
 		p->rx.len = (size_t)n;
 		err = deliver(p, rk_secret_slice(&p->rx), fd);
-		rk_secret_wipe(&p->rx);
+		/* only what came: to wipe all 64 KiB each time would cost more than the rest */
+		rk_wipe(p->rx.p, p->rx.len);
+		p->rx.len = 0;
 	}
 	if (!p->dying && p->ops->batch_end)
 		p->ops->batch_end(p, p->arg);
@@ -309,7 +333,13 @@ static void on_writable(evutil_socket_t sock, short what, void *arg)
 	(void)sock;
 	(void)what;
 	p->blocked = false;
-	loop_at_turn_end(p->loop, &p->turn_end);
+	if (p->first || !p->want_drained) {
+		loop_at_turn_end(p->loop, &p->turn_end);
+		return;
+	}
+	p->want_drained = false;
+	if (p->ops->drained)
+		p->ops->drained(p, p->arg);
 }
 
 static void on_turn_end(void *arg)
@@ -331,11 +361,12 @@ static void on_turn_end(void *arg)
 			peer_destroy(p);
 		return;
 	}
-	if (p->want_drained && !p->first && !p->failed) {
-		p->want_drained = false;
-		if (p->ops->drained)
-			p->ops->drained(p, p->arg);
-	}
+	/*
+	 * From the next turn, never from here: a producer that sends and asks again each time
+	 * would keep the hooks running for as long as its peer reads.
+	 */
+	if (p->want_drained && !p->first && !p->failed && !p->deaf)
+		event_add(p->writable, NULL);
 }
 
 int ipc_peer_new(struct loop *l, int sock, enum ipc_role self, enum ipc_role other,
@@ -343,6 +374,7 @@ int ipc_peer_new(struct loop *l, int sock, enum ipc_role self, enum ipc_role oth
 {
 	struct ipc_peer *p = calloc(1, sizeof *p);
 	int flags = fcntl(sock, F_GETFL);
+	int err;
 
 	if (!p) {
 		close(sock);
@@ -360,11 +392,14 @@ int ipc_peer_new(struct loop *l, int sock, enum ipc_role self, enum ipc_role oth
 	};
 	p->readable = event_new(loop_base(l), sock, EV_READ | EV_PERSIST, on_readable, p);
 	p->writable = event_new(loop_base(l), sock, EV_WRITE, on_writable, p);
-	if (rk_secret_alloc(&p->rx, IPC_MAX_DATAGRAM) || flags < 0 ||
-	    fcntl(sock, F_SETFL, flags | O_NONBLOCK) < 0 || !p->readable || !p->writable ||
-	    event_add(p->readable, NULL) < 0) {
+	err =
+	    p->readable && p->writable ? rk_secret_alloc(&p->rx, IPC_MAX_DATAGRAM) : RK_E_NOMEM;
+	if (!err && (flags < 0 || fcntl(sock, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	             event_add(p->readable, NULL) < 0))
+		err = RK_E_IO;
+	if (err) {
 		peer_destroy(p);
-		return RK_E_IO;
+		return err;
 	}
 	*out = p;
 	return 0;

@@ -34,8 +34,8 @@ struct ipc_peer_ops {
 };
 
 /*
- * Takes sock (non-blocking from here on). `self` and `other` decide what is permitted. Starts
- * reading at once.
+ * Takes sock (non-blocking from here on; closed on failure). `self` and `other` decide what is
+ * permitted. Starts reading at once. RK_E_NOMEM, RK_E_IO.
  */
 RK_MUST_CHECK int ipc_peer_new(struct loop *l, int sock, enum ipc_role self,
                                enum ipc_role other, const struct ipc_peer_ops *ops, void *arg,
@@ -62,7 +62,10 @@ RK_MUST_CHECK int ipc_peer_send_fd(struct ipc_peer *p, enum ipc_type type, uint6
 /* Bytes queued and not yet with the kernel. */
 size_t ipc_peer_queued(const struct ipc_peer *p);
 
-/* Has `drained` called once the queue is empty (at the next turn when it already is). */
+/*
+ * Has `drained` called in a later turn, once the queue is empty. Sending from it and asking
+ * again is how a long answer is produced without keeping the loop from others.
+ */
 void ipc_peer_want_drained(struct ipc_peer *p);
 
 #endif

@@ -11,6 +11,7 @@ struct role_channel {
 	const struct role_channel_ops *ops;
 	void *arg;
 	struct rk_buf trust; /* pieces so far */
+	bool trust_bad;      /* a piece did not fit: the rest of the bundle is dropped too */
 	bool stopping;
 };
 
@@ -35,14 +36,17 @@ static void on_peer(struct role_channel *c, const struct msg_peer *m, int fd)
 
 static void on_trust(struct role_channel *c, const struct msg_trust *m)
 {
-	int err = rk_buf_add_slice(&c->trust, m->pem);
+	int err = c->trust_bad ? 0 : rk_buf_add_slice(&c->trust, m->pem);
 
-	if (err)
+	if (err) {
+		c->trust_bad = true;
 		log_event(LOG_LEVEL_ERROR, "trust-refused", "error", "%s", rk_strerror(err));
-	if (!err && !m->last)
+	}
+	if (!m->last)
 		return;
-	if (!err && c->ops->trust)
+	if (!c->trust_bad && c->ops->trust)
 		c->ops->trust(rk_buf_slice(&c->trust), c->arg);
+	c->trust_bad = false;
 	rk_buf_free(&c->trust);
 	rk_buf_init(&c->trust, ROLE_MAX_TRUST);
 }
