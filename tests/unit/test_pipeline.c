@@ -1,0 +1,970 @@
+/*
+ * The batch machine with a real journal, a counted token and a relay at the other end of a
+ * socketpair: what is answered when, and what stands in the journal then.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ipc/peer.h"
+#include "keeper/pipeline.h"
+#include "keeper/relay_link.h"
+#include "tests/lib/policy_sample.h"
+
+enum { MAX_SEEN = 2048, PATIENCE_MS = 5000, RETRY_MS = 20 };
+
+struct seen_decision {
+	uint64_t id;
+	uint8_t decision;
+	uint16_t reason;
+	uint32_t upstream_id;
+	char headers[64];
+};
+
+struct seen_row {
+	uint64_t seq;
+	uint8_t type, decision, outcome;
+	uint16_t reason, status;
+	uint8_t request_id[16];
+	char detail[64], action[32], key_id[32];
+};
+
+struct world {
+	char dir[64], path[96];
+	struct loop *loop;
+	struct event *tick;
+	struct index *ix;
+	struct index_conn *conn_a, *conn_b;
+	struct sample_key key;
+	struct journal *journal;
+	struct rk_secret journal_key;
+	struct worker_pool *journal_pool, *token_pool;
+	struct pipeline *p;
+	struct relay_links *links;
+	uint64_t policy_version;
+	size_t arena_at_rest;
+
+	/* backend; shared with the workers */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool hold_append, hold_unwrap;
+	int append_err, unwrap_err, reconnect_err;
+	unsigned appends, unwraps, reconnects;
+	char last_place[96];
+
+	/* the relay's end */
+	struct ipc_peer *relay;
+	struct seen_decision decision[MAX_SEEN];
+	unsigned decisions, gates, cuts, upstreams, drops;
+	struct msg_gate gate;
+	uint32_t last_upstream, last_replaces;
+	uint16_t cut_reason;
+	bool closed, unknown_upstream;
+
+	struct pipeline_tail tail;
+	struct seen_row row[MAX_SEEN];
+	unsigned rows;
+	uint8_t chain[32];
+	bool chain_broken;
+	int callback_err;
+	unsigned callbacks, flushes;
+};
+
+/* ---- backend ---- */
+
+static int enter(struct world *w, const bool *hold, unsigned *count, const int *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	while (*hold)
+		pthread_cond_wait(&w->changed, &w->lock);
+	(*count)++;
+	rc = *err;
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+static int fake_append(void *arg, struct journal_entry *e, size_t n, struct rk_fault *fault)
+{
+	struct world *w = arg;
+	int err = enter(w, &w->hold_append, &w->appends, &w->append_err);
+
+	if (err)
+		return rk_fail(fault, err, "no space left");
+	return journal_append(w->journal, e, n, fault);
+}
+
+static void fake_maintain(void *arg)
+{
+	journal_maintain(((struct world *)arg)->journal);
+}
+
+static int fake_unwrap(void *arg, struct rk_slice blob, struct rk_slice place,
+                       struct rk_secret *out, struct rk_fault *fault)
+{
+	struct world *w = arg;
+	int err = enter(w, &w->hold_unwrap, &w->unwraps, &w->unwrap_err);
+
+	if (err)
+		return rk_fail(fault, err, "unwrap failed");
+	assert_true(rk_slice_cstr(place, w->last_place, sizeof w->last_place));
+	err = rk_secret_alloc(out, 64);
+	if (!err)
+		err = rk_secret_add(out, "plain-", 6);
+	return err ? err : rk_secret_add(out, blob.p, blob.n);
+}
+
+static int fake_reconnect(void *arg, struct rk_fault *fault)
+{
+	struct world *w = arg;
+	static const bool never;
+	int err = enter(w, &never, &w->reconnects, &w->reconnect_err);
+
+	return err ? rk_fail(fault, err, "still away") : 0;
+}
+
+static void set_hold(struct world *w, bool *hold, bool to)
+{
+	pthread_mutex_lock(&w->lock);
+	*hold = to;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void set_err(struct world *w, int *err, int to)
+{
+	pthread_mutex_lock(&w->lock);
+	*err = to;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void on_gate(bool unsealed, bool audit_ok, void *arg)
+{
+	relay_links_gate(((struct world *)arg)->links, unsealed, audit_ok);
+}
+
+/* ---- the relay ---- */
+
+static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
+{
+	struct world *w = arg;
+	struct seen_decision *d;
+
+	(void)peer;
+	switch (m->type) {
+	case MSG_DECISION:
+		d = &w->decision[w->decisions++];
+		d->id = m->id;
+		d->decision = m->body.decision.decision;
+		d->reason = m->body.decision.reason;
+		d->upstream_id = m->body.decision.upstream_id;
+		assert_true(rk_slice_cstr(m->body.decision.inject_headers, d->headers,
+		                          sizeof d->headers));
+		if (d->reason == REASON_OK && d->upstream_id > w->last_upstream)
+			w->unknown_upstream = true;
+		break;
+	case MSG_GATE:
+		w->gate = m->body.gate;
+		w->gates++;
+		break;
+	case MSG_UPSTREAM:
+		w->upstreams++;
+		w->last_upstream = m->body.upstream.upstream_id;
+		w->last_replaces = m->body.upstream.replaces;
+		break;
+	case MSG_UPSTREAM_DROP:
+		w->drops++;
+		break;
+	case MSG_CUT:
+		w->cuts++;
+		w->cut_reason = m->body.cut.reason;
+		break;
+	default:
+		fail();
+	}
+}
+
+static void relay_closed(struct ipc_peer *peer, int err, void *arg)
+{
+	(void)peer;
+	(void)err;
+	((struct world *)arg)->closed = true;
+}
+
+static const struct ipc_peer_ops relay_ops = {.message = relay_message, .closed = relay_closed};
+
+static void attach_relay(struct world *w)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(
+	    ipc_peer_new(w->loop, pair[1], IPC_RELAY, IPC_KEEPER, &relay_ops, w, &w->relay), 0);
+	assert_int_equal(relay_links_attach(w->links, 0, pair[0]), 0);
+}
+
+static void on_row(const struct msg_audit_entry *e, void *arg)
+{
+	struct world *w = arg;
+	struct seen_row *s = &w->row[w->rows++];
+	struct audit_row row;
+	unsigned char covered[32 + 8 + AUDIT_MAX_ROW];
+	uint8_t hash[32];
+
+	assert_int_equal(record_decode(&audit_row_desc, e->row, &row), 0);
+	*s = (struct seen_row){.seq = e->seq,
+	                       .type = row.type,
+	                       .decision = row.decision,
+	                       .outcome = row.outcome,
+	                       .reason = row.reason,
+	                       .status = row.status};
+	memcpy(s->request_id, row.request_id, sizeof s->request_id);
+	assert_true(rk_slice_cstr(row.detail, s->detail, sizeof s->detail));
+	assert_true(rk_slice_cstr(row.action, s->action, sizeof s->action));
+	assert_true(rk_slice_cstr(row.key_id, s->key_id, sizeof s->key_id));
+
+	memcpy(covered, e->prev_hash, 32);
+	for (unsigned i = 0; i < 8; i++)
+		covered[32 + i] = (unsigned char)(e->seq >> (8 * i));
+	memcpy(covered + 40, e->row.p, e->row.n);
+	rk_sha256(rk_slice(covered, 40 + e->row.n), hash);
+	if (memcmp(hash, e->hash, 32) != 0 || memcmp(e->prev_hash, w->chain, 32) != 0)
+		w->chain_broken = true;
+	memcpy(w->chain, e->hash, 32);
+}
+
+/* ---- driving the loop ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+/* One turn. The loop was stopped at set-up, so loop_run() runs the hooks and returns. */
+static void turn(struct world *w)
+{
+	event_base_loop(loop_base(w->loop), EVLOOP_ONCE);
+	loop_run(w->loop);
+}
+
+#define WAIT_FOR(w, cond)                                                                      \
+	do {                                                                                   \
+		int64_t until = rk_mono_us() + PATIENCE_MS * 1000;                             \
+		while (!(cond) && rk_mono_us() < until)                                        \
+			turn(w);                                                               \
+		assert_true(cond);                                                             \
+	} while (0)
+
+static void some_turns(struct world *w)
+{
+	for (int i = 0; i < 30; i++)
+		turn(w);
+}
+
+/* ---- the world ---- */
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof *w);
+	struct timeval tick = {0, 2000};
+	struct sample_grants g = {.used = 0};
+	struct pipeline_params params;
+
+	if (!w)
+		return -1;
+	strcpy(w->dir, "/tmp/relaykey-pipeline-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	snprintf(w->path, sizeof w->path, "%s/journal.db", w->dir);
+	w->arena_at_rest = secret_arena_in_use();
+	assert_int_equal(rk_secret_alloc(&w->journal_key, 32), 0);
+	assert_int_equal(rk_secret_add(&w->journal_key, "0123456789abcdef0123456789abcdef", 32),
+	                 0);
+	assert_int_equal(journal_open(w->path, &w->journal_key, false, true, &w->journal, NULL),
+	                 0);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->changed, NULL);
+	assert_int_equal(loop_new(&w->loop), 0);
+	loop_stop(w->loop);
+	w->tick = event_new(loop_base(w->loop), -1, EV_PERSIST, on_tick, w);
+	event_add(w->tick, &tick);
+	assert_int_equal(worker_pool_new(w->loop, "journal", 1, &w->journal_pool), 0);
+	assert_int_equal(worker_pool_new(w->loop, "token", 2, &w->token_pool), 0);
+
+	assert_int_equal(index_new(&w->ix), 0);
+	w->conn_a = sample_conn(w->ix, "conn_a", "openai", "https://api.openai.com/v1", 0);
+	w->conn_b = sample_conn(w->ix, "conn_b", "other", "https://other.example", 0);
+	sample_grant(&g, "conn_a", "GET", "/v1/**", "");
+	sample_grant(&g, "conn_b", "GET", "/**", "");
+	sample_key(w->ix, &g, "", 0, &w->key);
+
+	w->policy_version = 7;
+	params = (struct pipeline_params){
+	    .loop = w->loop,
+	    .index = w->ix,
+	    .journal_pool = w->journal_pool,
+	    .token_pool = w->token_pool,
+	    .backend = {.append = fake_append,
+	                .maintain = fake_maintain,
+	                .unwrap = fake_unwrap,
+	                .reconnect = fake_reconnect,
+	                .arg = w},
+	    .policy_version = &w->policy_version,
+	    .gate = on_gate,
+	    .gate_arg = w,
+	    .retry_ms = RETRY_MS,
+	};
+	assert_int_equal(relay_links_new(w->loop, &w->links), 0);
+	assert_int_equal(pipeline_new(&params, &w->p), 0);
+	relay_links_open(w->links, w->ix, w->p);
+	attach_relay(w);
+	w->tail = (struct pipeline_tail){.row = on_row, .arg = w};
+	pipeline_tail_add(w->p, &w->tail);
+	WAIT_FOR(w, w->gates == 2);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	char other[128];
+	bool chain_broken = w->chain_broken, unknown = w->unknown_upstream;
+	size_t left;
+
+	worker_pool_free(w->journal_pool);
+	worker_pool_free(w->token_pool);
+	relay_links_free(w->links);
+	ipc_peer_free(w->relay);
+	pipeline_free(w->p);
+	loop_run(w->loop); /* frees the peers */
+	index_free(w->ix);
+	journal_close(w->journal);
+	rk_secret_free(&w->journal_key);
+	left = secret_arena_in_use() - w->arena_at_rest;
+	event_free(w->tick);
+	loop_free(w->loop);
+	unlink(w->path);
+	snprintf(other, sizeof other, "%s-wal", w->path);
+	unlink(other);
+	snprintf(other, sizeof other, "%s-shm", w->path);
+	unlink(other);
+	rmdir(w->dir);
+	free(w);
+	assert_int_equal(left, 0);
+	assert_false(chain_broken);
+	assert_false(unknown);
+	return 0;
+}
+
+static void ask(struct world *w, uint64_t id, const char *conn)
+{
+	struct msg_authorize m = {
+	    .request_id = {(uint8_t)id, (uint8_t)(id >> 8)},
+	    .key = rk_slice(w->key.text, w->key.len),
+	    .conn = rk_str(conn),
+	    .method = rk_str("GET"),
+	    .rest = rk_str("/models"),
+	};
+
+	assert_int_equal(ipc_peer_send(w->relay, MSG_AUTHORIZE, id, &m), 0);
+}
+
+static void complete(struct world *w, uint64_t id)
+{
+	struct msg_complete m = {
+	    .status = 200, .outcome = OUTCOME_COMPLETE, .bytes_out = 12, .total_us = 99};
+
+	assert_int_equal(ipc_peer_send(w->relay, MSG_COMPLETE, id, &m), 0);
+}
+
+static struct pipeline_counters counters(struct world *w)
+{
+	struct pipeline_counters c;
+
+	pipeline_counters(w->p, &c);
+	return c;
+}
+
+/* The newest durable row of a type that fits a request id, or NULL. */
+static const struct seen_row *find_row(const struct world *w, uint8_t type, uint64_t id)
+{
+	for (unsigned i = w->rows; i-- > 0;) {
+		if (w->row[i].type == type && w->row[i].request_id[0] == (uint8_t)id &&
+		    w->row[i].request_id[1] == (uint8_t)(id >> 8))
+			return &w->row[i];
+	}
+	return NULL;
+}
+
+static const struct seen_row *find_action(const struct world *w, const char *action)
+{
+	for (unsigned i = w->rows; i-- > 0;) {
+		if (strcmp(w->row[i].action, action) == 0)
+			return &w->row[i];
+	}
+	return NULL;
+}
+
+static void run_one(struct world *w, uint64_t id)
+{
+	unsigned before = w->decisions;
+
+	ask(w, id, "openai");
+	WAIT_FOR(w, w->decisions == before + 1);
+	assert_int_equal(w->decision[before].reason, REASON_OK);
+}
+
+/* ---- what is promised ---- */
+
+static void a_request_is_answered_only_when_its_row_is_durable(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	some_turns(w);
+	assert_int_equal(w->decisions, 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].decision, DECISION_ALLOWED);
+	assert_int_equal(w->decision[0].upstream_id, w->conn_a->upstream_id);
+	assert_string_equal(w->decision[0].headers, "Authorization: Bearer plain-wrapped\r\n");
+	assert_string_equal(w->last_place, "cred|conn_a|1");
+	assert_non_null(find_row(w, AUDIT_REQUEST, 1));
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 1)->key_id, w->key.id);
+	assert_int_equal(counters(w).in_flight, 1);
+}
+
+static void a_request_is_answered_only_when_its_credential_is_there(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_unwrap, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, find_row(w, AUDIT_REQUEST, 1));
+	some_turns(w);
+	assert_int_equal(w->decisions, 0);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].reason, REASON_OK);
+}
+
+static void a_refusal_is_answered_after_its_row_without_an_unwrap(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "nowhere");
+	some_turns(w);
+	assert_int_equal(w->decisions, 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].reason, REASON_NO_CONN);
+	assert_string_equal(w->decision[0].headers, "");
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 1)->status, 404);
+	assert_int_equal(counters(w).unwraps, 0);
+	assert_int_equal(counters(w).in_flight, 0);
+	assert_int_equal(counters(w).refused, 1);
+}
+
+static void a_batch_unwraps_each_credential_once_and_the_next_one_again(void **state)
+{
+	struct world *w = *state;
+
+	for (uint64_t i = 0; i < 40; i++)
+		ask(w, i, i % 2 ? "openai" : "other");
+	WAIT_FOR(w, w->decisions == 40);
+	assert_int_equal(counters(w).batches, 1);
+	assert_int_equal(counters(w).unwraps, 2);
+	ask(w, 100, "openai");
+	WAIT_FOR(w, w->decisions == 41);
+	assert_int_equal(counters(w).unwraps, 3);
+	assert_int_equal(counters(w).in_flight, 41);
+}
+
+static void the_next_batch_is_decided_while_this_one_commits(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	some_turns(w);
+	for (uint64_t i = 2; i < 12; i++) {
+		ask(w, i, "openai");
+		some_turns(w);
+	}
+	assert_int_equal(counters(w).in_flight, 11);
+	assert_int_equal(w->decisions, 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 11);
+	assert_int_equal(counters(w).batches, 2);
+}
+
+static void a_burst_larger_than_a_batch_is_answered_whole(void **state)
+{
+	enum { BURST = 1500 };
+	struct world *w = *state;
+	bool answered[BURST] = {false};
+
+	for (uint64_t i = 0; i < BURST; i++)
+		ask(w, i, "openai");
+	WAIT_FOR(w, w->decisions == BURST);
+	for (unsigned i = 0; i < BURST; i++) {
+		assert_int_equal(w->decision[i].reason, REASON_OK);
+		assert_false(answered[w->decision[i].id]);
+		answered[w->decision[i].id] = true;
+	}
+	assert_true(counters(w).batches >= 3);
+	for (uint64_t i = 0; i < BURST; i++) {
+		complete(w, i);
+		if (i % 100 == 0)
+			turn(w);
+	}
+	WAIT_FOR(w, counters(w).in_flight == 0);
+}
+
+static void no_secret_is_kept_between_batches(void **state)
+{
+	struct world *w = *state;
+	size_t before;
+
+	run_one(w, 1);
+	complete(w, 1);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	before = secret_arena_in_use();
+	run_one(w, 2);
+	some_turns(w);
+	assert_int_equal(secret_arena_in_use(), before);
+}
+
+static void completion_becomes_a_row_soon_and_ends_the_flight(void **state)
+{
+	struct world *w = *state;
+	int64_t start;
+
+	run_one(w, 1);
+	assert_int_equal(w->key.key->in_flight, 1);
+	start = rk_mono_us();
+	complete(w, 1);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_true(rk_mono_us() - start >= (PIPELINE_LAZY_MS - 5) * 1000);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_COMPLETE);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->status, 200);
+	assert_int_equal(w->key.key->in_flight, 0);
+	assert_null(w->conn_a->open);
+	assert_true(w->key.key->last_used_ms > 0);
+}
+
+static void completion_rides_along_with_the_next_request(void **state)
+{
+	struct world *w = *state;
+	uint64_t batches;
+
+	run_one(w, 1);
+	batches = counters(w).batches;
+	complete(w, 1);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, w->decisions == 2);
+	assert_non_null(find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(counters(w).batches, batches + 1);
+}
+
+static void what_the_relay_refused_itself_is_on_record(void **state)
+{
+	struct world *w = *state;
+	struct msg_refused m = {.request_id = {9},
+	                        .reason = REASON_AMBIGUOUS_PATH,
+	                        .detail = rk_str("dot\x1b segment"),
+	                        .conn = rk_str("openai"),
+	                        .path = rk_str("/a/../b")};
+
+	assert_int_equal(ipc_peer_send(w->relay, MSG_REFUSED, 1, &m), 0);
+	WAIT_FOR(w, find_row(w, AUDIT_REQUEST, 9));
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 9)->status, 400);
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 9)->detail, "dot? segment");
+	assert_int_equal(counters(w).refused, 1);
+}
+
+static void a_key_revoked_between_decision_and_answer_gets_401(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	w->key.key->revoked_ms = rk_wall_ms();
+	pipeline_cut_key(w->p, w->key.key, REASON_INVALID_KEY);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 1 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->decision[0].reason, REASON_INVALID_KEY);
+	assert_string_equal(w->decision[0].headers, "");
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 1)->decision, DECISION_ALLOWED);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_NOT_SENT);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->reason, REASON_INVALID_KEY);
+	assert_int_equal(w->cuts, 0);
+	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void a_connection_removed_between_decision_and_answer_gets_404(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	relay_links_conn_removed(w->links, w->conn_a);
+	index_conn_remove(w->ix, w->conn_a);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].reason, REASON_NO_CONN);
+	assert_int_equal(w->drops, 1);
+}
+
+static void requests_in_flight_of_a_revoked_key_are_cut_once(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	run_one(w, 2);
+	w->key.key->revoked_ms = rk_wall_ms();
+	pipeline_cut_key(w->p, w->key.key, REASON_INVALID_KEY);
+	pipeline_cut_key(w->p, w->key.key, REASON_INVALID_KEY);
+	WAIT_FOR(w, w->cuts == 2);
+	some_turns(w);
+	assert_int_equal(w->cuts, 2);
+	assert_int_equal(w->cut_reason, REASON_INVALID_KEY);
+	complete(w, 1);
+	complete(w, 2);
+	WAIT_FOR(w, counters(w).in_flight == 0);
+}
+
+static void requests_through_a_frozen_connection_are_cut_and_no_others(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	ask(w, 2, "other");
+	WAIT_FOR(w, w->decisions == 2);
+	index_conn_set_enabled(w->ix, w->conn_b, false, 1);
+	pipeline_cut_conn(w->p, w->conn_b, REASON_CONN_DISABLED);
+	WAIT_FOR(w, w->cuts == 1);
+	assert_int_equal(w->cut_reason, REASON_CONN_DISABLED);
+}
+
+static void a_credential_rotated_meanwhile_is_used_in_its_new_version(void **state)
+{
+	struct world *w = *state;
+	struct store_credential next = {
+	    .version = 2, .blob = rk_str("newer"), .hint = rk_str("")};
+	uint32_t old = w->conn_a->upstream_id;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	assert_int_equal(index_conn_rotate(w->ix, w->conn_a, &next, 1), 0);
+	relay_links_conn_changed(w->links, w->conn_a, old);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].upstream_id, w->conn_a->upstream_id);
+	assert_string_equal(w->decision[0].headers, "Authorization: Bearer plain-newer\r\n");
+	assert_string_equal(w->last_place, "cred|conn_a|2");
+	assert_int_equal(w->last_replaces, old);
+}
+
+static void a_failing_journal_refuses_everything_and_recovers_by_itself(void **state)
+{
+	struct world *w = *state;
+	unsigned before;
+
+	run_one(w, 1);
+	set_err(w, &w->append_err, RK_E_FULL);
+	ask(w, 2, "openai");
+	ask(w, 3, "nowhere");
+	WAIT_FOR(w, w->decisions == 3 && w->gates == 3);
+	assert_int_equal(w->decision[1].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_int_equal(w->decision[2].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_string_equal(w->decision[1].headers, "");
+	assert_false(w->gate.audit_ok);
+	assert_true(w->gate.unsealed);
+	assert_string_equal(pipeline_audit_error(w->p), "no space left");
+	assert_int_equal(counters(w).in_flight, 1); /* the first one still runs */
+	complete(w, 1);
+	ask(w, 4, "openai"); /* a relay that does not heed the gate */
+	WAIT_FOR(w, w->decisions == 4);
+	assert_int_equal(w->decision[3].reason, REASON_AUDIT_UNAVAILABLE);
+	before = w->appends;
+	WAIT_FOR(w, w->appends >= before + 2); /* probes */
+	assert_false(w->gate.audit_ok);
+
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, w->gate.audit_ok);
+	assert_non_null(find_action(w, "audit.recovered"));
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_null(find_row(w, AUDIT_REQUEST, 2));
+	assert_string_equal(pipeline_audit_error(w->p), "");
+	run_one(w, 5);
+}
+
+static void completions_in_the_failing_batch_are_kept(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_hold(w, &w->hold_append, true);
+	ask(w, 2, "openai");
+	complete(w, 1);
+	some_turns(w);
+	set_err(w, &w->append_err, RK_E_IO);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_null(find_row(w, AUDIT_RESPONSE, 1));
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_COMPLETE);
+}
+
+static void a_lost_token_seals_and_comes_back_by_itself(void **state)
+{
+	struct world *w = *state;
+
+	set_err(w, &w->unwrap_err, RK_E_TOKEN);
+	set_err(w, &w->reconnect_err, RK_E_TOKEN);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, w->decisions == 1 && w->gates == 3);
+	assert_int_equal(w->decision[0].reason, REASON_SEALED);
+	assert_false(w->gate.unsealed);
+	assert_true(w->gate.audit_ok);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].reason, REASON_SEALED);
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 2)->status, 503);
+	WAIT_FOR(w, w->reconnects >= 2);
+	set_err(w, &w->unwrap_err, 0);
+	set_err(w, &w->reconnect_err, 0);
+	WAIT_FOR(w, w->gate.unsealed && find_action(w, "token.back"));
+	assert_non_null(find_action(w, "token.lost"));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_NOT_SENT);
+	run_one(w, 3);
+}
+
+static void a_refused_pin_is_not_tried_again(void **state)
+{
+	struct world *w = *state;
+
+	set_err(w, &w->unwrap_err, RK_E_TOKEN);
+	set_err(w, &w->reconnect_err, RK_E_PIN);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, find_action(w, "token.pin-refused"));
+	for (int i = 0; i < 5; i++)
+		some_turns(w);
+	assert_int_equal(w->reconnects, 1);
+	assert_false(pipeline_unsealed(w->p));
+}
+
+static void a_credential_that_does_not_verify_is_503_and_seals_nothing(void **state)
+{
+	struct world *w = *state;
+
+	set_err(w, &w->unwrap_err, RK_E_CORRUPT);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, w->decisions == 1 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->decision[0].decision, DECISION_FAILED);
+	assert_int_equal(reason_info(w->decision[0].reason)->status, 503);
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "unwrap failed");
+	assert_true(pipeline_unsealed(w->p));
+	set_err(w, &w->unwrap_err, 0);
+	run_one(w, 2);
+}
+
+static void an_id_that_is_open_already_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, w->closed);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_BROKER);
+	assert_int_equal(relay_links_count(w->links), 0);
+}
+
+static void an_id_may_be_used_again_after_its_completion(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	complete(w, 1);
+	run_one(w, 1);
+	assert_false(w->closed);
+}
+
+static void a_completion_of_nothing_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	complete(w, 5);
+	WAIT_FOR(w, w->closed);
+	assert_int_equal(relay_links_count(w->links), 0);
+}
+
+static void requests_of_a_dead_relay_end_with_outcome_broker(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_hold(w, &w->hold_append, true);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 2);
+	ipc_peer_free(w->relay);
+	w->relay = NULL;
+	WAIT_FOR(w, relay_links_count(w->links) == 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1) && find_row(w, AUDIT_RESPONSE, 2));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_BROKER);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 2)->outcome, OUTCOME_BROKER);
+	assert_int_equal(counters(w).in_flight, 0);
+	assert_int_equal(w->decisions, 1);
+}
+
+static void a_request_withdrawn_before_its_answer_gets_none(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	complete(w, 1);
+	some_turns(w);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_NOT_SENT);
+	assert_int_equal(w->decisions, 0);
+	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void a_new_relay_gets_the_table_before_the_open_gate(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(w->upstreams, 2);
+	assert_true(w->gate.unsealed && w->gate.audit_ok);
+	sample_conn(w->ix, "conn_c", "third", "https://third.example", 0);
+	relay_links_conn_changed(w->links, index_conn_find(w->ix, rk_str("third")), 0);
+	WAIT_FOR(w, w->upstreams == 3);
+	assert_int_equal(w->last_replaces, 0);
+}
+
+static void note_callback(int err, void *arg)
+{
+	struct world *w = arg;
+
+	w->callback_err = err;
+	w->callbacks++;
+}
+
+static void a_row_of_others_calls_back_when_it_is_durable(void **state)
+{
+	struct world *w = *state;
+	struct audit_row row = {
+	    .type = AUDIT_MANAGE, .actor = rk_str("uid:0"), .action = rk_str("key.revoke")};
+
+	assert_int_equal(pipeline_append_row(w->p, &row, note_callback, w), 0);
+	assert_int_equal(w->callbacks, 0);
+	WAIT_FOR(w, w->callbacks == 1);
+	assert_int_equal(w->callback_err, 0);
+	assert_non_null(find_action(w, "key.revoke"));
+}
+
+static void a_row_of_others_calls_back_when_it_failed(void **state)
+{
+	struct world *w = *state;
+	struct audit_row row = {.type = AUDIT_MANAGE, .action = rk_str("key.revoke")};
+
+	set_err(w, &w->append_err, RK_E_FULL);
+	assert_int_equal(pipeline_append_row(w->p, &row, note_callback, w), 0);
+	WAIT_FOR(w, w->callbacks == 1);
+	assert_int_equal(w->callback_err, RK_E_FULL);
+	assert_true(pipeline_append_row(w->p, &row, note_callback, w) < 0);
+	some_turns(w);
+	assert_int_equal(w->callbacks, 1);
+	assert_null(find_action(w, "key.revoke"));
+}
+
+static void note_flush(void *arg)
+{
+	((struct world *)arg)->flushes++;
+}
+
+static void a_flush_waits_for_the_last_row(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	complete(w, 1);
+	some_turns(w);
+	set_hold(w, &w->hold_append, true);
+	ask(w, 2, "openai");
+	some_turns(w);
+	pipeline_flush(w->p, note_flush, w);
+	some_turns(w);
+	assert_int_equal(w->flushes, 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->flushes == 1);
+	assert_non_null(find_row(w, AUDIT_REQUEST, 2));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    TEST(a_request_is_answered_only_when_its_row_is_durable),
+	    TEST(a_request_is_answered_only_when_its_credential_is_there),
+	    TEST(a_refusal_is_answered_after_its_row_without_an_unwrap),
+	    TEST(a_batch_unwraps_each_credential_once_and_the_next_one_again),
+	    TEST(the_next_batch_is_decided_while_this_one_commits),
+	    TEST(a_burst_larger_than_a_batch_is_answered_whole),
+	    TEST(no_secret_is_kept_between_batches),
+	    TEST(completion_becomes_a_row_soon_and_ends_the_flight),
+	    TEST(completion_rides_along_with_the_next_request),
+	    TEST(what_the_relay_refused_itself_is_on_record),
+	    TEST(a_key_revoked_between_decision_and_answer_gets_401),
+	    TEST(a_connection_removed_between_decision_and_answer_gets_404),
+	    TEST(requests_in_flight_of_a_revoked_key_are_cut_once),
+	    TEST(requests_through_a_frozen_connection_are_cut_and_no_others),
+	    TEST(a_credential_rotated_meanwhile_is_used_in_its_new_version),
+	    TEST(a_failing_journal_refuses_everything_and_recovers_by_itself),
+	    TEST(completions_in_the_failing_batch_are_kept),
+	    TEST(a_lost_token_seals_and_comes_back_by_itself),
+	    TEST(a_refused_pin_is_not_tried_again),
+	    TEST(a_credential_that_does_not_verify_is_503_and_seals_nothing),
+	    TEST(an_id_that_is_open_already_costs_the_relay_its_channel),
+	    TEST(an_id_may_be_used_again_after_its_completion),
+	    TEST(a_completion_of_nothing_costs_the_relay_its_channel),
+	    TEST(requests_of_a_dead_relay_end_with_outcome_broker),
+	    TEST(a_request_withdrawn_before_its_answer_gets_none),
+	    TEST(a_new_relay_gets_the_table_before_the_open_gate),
+	    TEST(a_row_of_others_calls_back_when_it_is_durable),
+	    TEST(a_row_of_others_calls_back_when_it_failed),
+	    TEST(a_flush_waits_for_the_last_row),
+	};
+	struct rk_fault fault;
+
+	if (secret_arena_init(16 << 20, SECRET_BACKING_BEST, &fault)) {
+		fprintf(stderr, "%s\n", fault.text);
+		return 1;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
