@@ -1,8 +1,9 @@
 /*
- * The console role: an HTTPS server on a port of its own. It answers GET /healthz from the keeper's
- * status; everything else is 404 with a problem document (RFC 9457).
+ * The console role: an HTTPS server on a port of its own. It answers GET /healthz from the
+ * keeper's status; everything else is 404 with a problem document (RFC 9457).
  *
- * Limits: CONSOLE_MAX_CONNECTIONS at a time, 15 s for a request head, 30 s between requests.
+ * Limits and deadlines are those of console/server.h: 64 connections, 15 s for a request head,
+ * 30 s between requests.
  */
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
