@@ -1,0 +1,19 @@
+/*
+ * The policy store's schema, and what store.c and store_load.c share.
+ */
+#ifndef KEEPER_STORE_SCHEMA_H
+#define KEEPER_STORE_SCHEMA_H
+
+#include "keeper/db.h"
+#include "keeper/store.h"
+
+enum { STORE_APPLICATION_ID = 0x524b5031 }; /* "RKP1" */
+
+extern const struct db_migration store_migrations[];
+extern const unsigned store_schema_version;
+
+struct store {
+	sqlite3 *db;
+};
+
+#endif
