@@ -13,11 +13,11 @@
 #include "base/slice.h"
 
 struct rk_buf {
-	char *mem;	 /* start of the allocation, or NULL */
-	size_t off;	 /* first unread byte */
-	size_t len;	 /* unread bytes from off */
-	size_t cap;	 /* bytes allocated */
-	size_t limit;	 /* most unread bytes it may ever hold */
+	char *mem;    /* start of the allocation, or NULL */
+	size_t off;   /* first unread byte */
+	size_t len;   /* unread bytes from off */
+	size_t cap;   /* bytes allocated */
+	size_t limit; /* most unread bytes it may ever hold */
 };
 
 void rk_buf_init(struct rk_buf *b, size_t limit);
@@ -35,9 +35,9 @@ static inline struct rk_slice rk_buf_slice(const struct rk_buf *b)
 }
 
 /*
- * Makes room for at least `want` more bytes behind the data and returns a pointer to it; *room gets
- * how many bytes may be written there. NULL when the limit or memory is exhausted.
- * Call rk_buf_produced() with what was written.
+ * Makes room for at least `want` more bytes behind the data and returns a pointer to it; *room
+ * gets how many bytes may be written there. NULL when the limit or memory is exhausted. Call
+ * rk_buf_produced() with what was written.
  */
 char *rk_buf_reserve(struct rk_buf *b, size_t want, size_t *room);
 void rk_buf_produced(struct rk_buf *b, size_t n);

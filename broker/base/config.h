@@ -42,40 +42,43 @@ enum {
 };
 
 struct rk_config {
-	char path[CONFIG_PATH_MAX];	/* the file itself, absolute */
-	char dir[CONFIG_PATH_MAX];	/* its directory, absolute */
+	char path[CONFIG_PATH_MAX]; /* the file itself, absolute */
+	char dir[CONFIG_PATH_MAX];  /* its directory, absolute */
 	char state_dir[CONFIG_PATH_MAX];
-	char control_socket[CONFIG_PATH_MAX];	/* fits sockaddr_un: at most 107 bytes */
-	char proxy[128];	/* "addr:port", "[v6]:port" */
+	char control_socket[CONFIG_PATH_MAX]; /* fits sockaddr_un: at most 107 bytes */
+	char proxy[128];                      /* "addr:port", "[v6]:port" */
 	char console[128];
 	char tls_certificate[CONFIG_PATH_MAX];
 	char tls_key[CONFIG_PATH_MAX];
 	char upstream_ca[CONFIG_PATH_MAX];
 	unsigned relays;
-	char user[64];			/* empty: not set */
+	char user[64]; /* empty: not set */
 	char token_module[CONFIG_PATH_MAX];
 	char token_init_args[512];
-	char token_env[CONFIG_MAX_ENV][CONFIG_PATH_MAX]; /* "NAME=VALUE"; a relative file value is made absolute for SOFTHSM2_CONF only */
+	char token_env[CONFIG_MAX_ENV]
+	              [CONFIG_PATH_MAX]; /* "NAME=VALUE"; a relative file value is made absolute
+	                                    for SOFTHSM2_CONF only */
 	unsigned token_env_count;
 	char token[256];
 	char token_pin_file[CONFIG_PATH_MAX];
 	bool journal_sync_normal;
-	bool secret_memory_locked;	/* "secret-memory locked": for the canary test */
-	int log_level;			/* enum log_level */
+	bool secret_memory_locked; /* "secret-memory locked": for the canary test */
+	int log_level;             /* enum log_level */
 };
 
-/* Reads and checks the file. RK_E_INVALID with "file:line: what is wrong and what would be right". */
+/* Reads and checks the file. RK_E_INVALID with "file:line: what is wrong and what would be
+ * right". */
 RK_MUST_CHECK int config_load(const char *path, struct rk_config *out, struct rk_fault *fault);
 
 /*
- * The same from memory; `path` is the absolute name that errors show and whose directory relative
- * paths start from. Pure but for the number of cores. *out is untouched on failure.
+ * The same from memory; `path` is the absolute name that errors show and whose directory
+ * relative paths start from. Pure but for the number of cores. *out is untouched on failure.
  */
 RK_MUST_CHECK int config_parse(struct rk_slice text, const char *path, struct rk_config *out,
-    struct rk_fault *fault);
+                               struct rk_fault *fault);
 
 /* Splits "addr:port" or "[v6]:port"; host gets the address text. RK_E_INVALID otherwise. */
 RK_MUST_CHECK int config_split_listen(const char *text, char *host, size_t host_cap,
-    unsigned short *port);
+                                      unsigned short *port);
 
 #endif

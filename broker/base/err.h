@@ -11,30 +11,30 @@
 
 #include <stddef.h>
 
-#define RK_MUST_CHECK __attribute__((warn_unused_result))
+#define RK_MUST_CHECK        __attribute__((warn_unused_result))
 #define RK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 enum rk_err {
 	RK_OK = 0,
-	RK_E_NOMEM = -1,	/* allocation failed, heap or secret arena */
-	RK_E_IO = -2,		/* system call failed */
-	RK_E_INVALID = -3,	/* malformed or out-of-range input */
-	RK_E_TOOBIG = -4,	/* over a stated limit */
+	RK_E_NOMEM = -1,   /* allocation failed, heap or secret arena */
+	RK_E_IO = -2,      /* system call failed */
+	RK_E_INVALID = -3, /* malformed or out-of-range input */
+	RK_E_TOOBIG = -4,  /* over a stated limit */
 	RK_E_NOTFOUND = -5,
 	RK_E_EXISTS = -6,
-	RK_E_DENIED = -7,	/* permission or policy */
-	RK_E_AGAIN = -8,	/* would block, or try later */
-	RK_E_CLOSED = -9,	/* the other side is gone */
-	RK_E_PROTOCOL = -10,	/* the peer broke the protocol */
-	RK_E_CRYPTO = -11,	/* a cryptographic operation failed or did not verify */
-	RK_E_TOKEN = -12,	/* PKCS#11 token unavailable or refused */
-	RK_E_PIN = -13,		/* wrong, locked or missing PIN: never retried by itself */
-	RK_E_STORE = -14,	/* database failed */
-	RK_E_FULL = -15,	/* no space on disk, or a table is full */
-	RK_E_CORRUPT = -16,	/* stored data does not verify */
+	RK_E_DENIED = -7,    /* permission or policy */
+	RK_E_AGAIN = -8,     /* would block, or try later */
+	RK_E_CLOSED = -9,    /* the other side is gone */
+	RK_E_PROTOCOL = -10, /* the peer broke the protocol */
+	RK_E_CRYPTO = -11,   /* a cryptographic operation failed or did not verify */
+	RK_E_TOKEN = -12,    /* PKCS#11 token unavailable or refused */
+	RK_E_PIN = -13,      /* wrong, locked or missing PIN: never retried by itself */
+	RK_E_STORE = -14,    /* database failed */
+	RK_E_FULL = -15,     /* no space on disk, or a table is full */
+	RK_E_CORRUPT = -16,  /* stored data does not verify */
 	RK_E_UNSUPPORTED = -17,
-	RK_E_STATE = -18,	/* not possible in this state */
-	RK_E_AMBIGUOUS = -19,	/* more than one object matches */
+	RK_E_STATE = -18,     /* not possible in this state */
+	RK_E_AMBIGUOUS = -19, /* more than one object matches */
 };
 
 /* A short English text for any rk_err, including unknown values. Static storage. */

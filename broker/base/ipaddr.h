@@ -18,7 +18,7 @@ struct rk_ip {
 
 struct rk_cidr {
 	struct rk_ip net; /* host bits are zero */
-	uint8_t bits;	  /* 0..128, counted in the mapped form */
+	uint8_t bits;     /* 0..128, counted in the mapped form */
 };
 
 enum { RK_IP_TEXT = 46, RK_CIDR_TEXT = 50 };
@@ -28,8 +28,10 @@ enum ip_class {
 	IP_LOOPBACK,   /* 127/8, ::1 */
 	IP_PRIVATE,    /* RFC 1918, RFC 4193 fc00::/7, RFC 6598 100.64/10 */
 	IP_LINK_LOCAL, /* 169.254/16 with the cloud metadata addresses, fe80::/10 */
-	IP_METADATA,   /* metadata addresses outside link-local: fd00:ec2::254, fd20:ce::254, 100.100.100.200, 168.63.129.16 */
-	IP_SPECIAL,    /* unspecified, multicast, broadcast, documentation, reserved, IPv6 outside 2000::/3, NAT64/6to4/Teredo that embed another address */
+	IP_METADATA,   /* metadata addresses outside link-local: fd00:ec2::254, fd20:ce::254,
+	                  100.100.100.200, 168.63.129.16 */
+	IP_SPECIAL, /* unspecified, multicast, broadcast, documentation, reserved, IPv6 outside
+	               2000::/3, NAT64/6to4/Teredo that embed another address */
 };
 
 /* Strict: dotted quad without leading zeros, or RFC 4291 text; no zone, no brackets. */
@@ -40,7 +42,7 @@ void rk_ip_format(const struct rk_ip *ip, char out[RK_IP_TEXT]);
 
 /* From AF_INET or AF_INET6; RK_E_UNSUPPORTED for another family. port may be NULL. */
 RK_MUST_CHECK int rk_ip_from_sockaddr(const struct sockaddr *sa, struct rk_ip *ip,
-    uint16_t *port);
+                                      uint16_t *port);
 
 /* Fills ss for connect(2); returns its length. */
 size_t rk_ip_to_sockaddr(const struct rk_ip *ip, uint16_t port, struct sockaddr_storage *ss);
@@ -52,7 +54,8 @@ const char *rk_ip_class_name(enum ip_class c);
 /* "10.0.0.0/8", "2001:db8::/32", or one address (all bits). Host bits set: RK_E_INVALID. */
 RK_MUST_CHECK int rk_cidr_parse(struct rk_slice text, struct rk_cidr *out);
 void rk_cidr_format(const struct rk_cidr *c, char out[RK_CIDR_TEXT]);
-/* A prefix holds addresses of its own family only: "::/0" is every IPv6 address and no IPv4 one. */
+/* A prefix holds addresses of its own family only: "::/0" is every IPv6 address and no IPv4
+ * one. */
 bool rk_cidr_contains(const struct rk_cidr *c, const struct rk_ip *ip);
 
 #endif

@@ -47,20 +47,25 @@ struct record_desc {
 #define RECORD_TYPED(T, f, type)                                                               \
 	(0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((T *)0)->f), type) ? 1 : -1]))
 #define RECORD_ENTRY(T, f, type, k, m)                                                         \
-	{.name = #f, .offset = offsetof(T, f) + RECORD_TYPED(T, f, type), .kind = (k), .max = (m)}
+	{                                                                                      \
+		.name = #f, .offset = offsetof(T, f) + RECORD_TYPED(T, f, type), .kind = (k),  \
+		.max = (m)                                                                     \
+	}
 
-#define RF_U8(T, f)	  RECORD_ENTRY(T, f, uint8_t, RECORD_U8, 0)
-#define RF_U16(T, f)	  RECORD_ENTRY(T, f, uint16_t, RECORD_U16, 0)
-#define RF_U32(T, f)	  RECORD_ENTRY(T, f, uint32_t, RECORD_U32, 0)
-#define RF_U64(T, f)	  RECORD_ENTRY(T, f, uint64_t, RECORD_U64, 0)
-#define RF_I64(T, f)	  RECORD_ENTRY(T, f, int64_t, RECORD_I64, 0)
+#define RF_U8(T, f)       RECORD_ENTRY(T, f, uint8_t, RECORD_U8, 0)
+#define RF_U16(T, f)      RECORD_ENTRY(T, f, uint16_t, RECORD_U16, 0)
+#define RF_U32(T, f)      RECORD_ENTRY(T, f, uint32_t, RECORD_U32, 0)
+#define RF_U64(T, f)      RECORD_ENTRY(T, f, uint64_t, RECORD_U64, 0)
+#define RF_I64(T, f)      RECORD_ENTRY(T, f, int64_t, RECORD_I64, 0)
 #define RF_BYTES(T, f, m) RECORD_ENTRY(T, f, struct rk_slice, RECORD_BYTES, m)
 #define RF_LIST(T, f, m)  RECORD_ENTRY(T, f, struct rk_slice, RECORD_LIST, m)
 #define RF_FIXED(T, f, n) RECORD_ENTRY(T, f, uint8_t[n], RECORD_FIXED, n)
 
 #define RECORD_DESC(T, table)                                                                  \
-	{.name = #T, .fields = (table), .field_count = sizeof(table) / sizeof((table)[0]),     \
-	    .struct_size = sizeof(T)}
+	{                                                                                      \
+		.name = #T, .fields = (table),                                                 \
+		.field_count = sizeof(table) / sizeof((table)[0]), .struct_size = sizeof(T)    \
+	}
 
 /* Bytes that record_encode would write. */
 size_t record_size(const struct record_desc *d, const void *rec);
@@ -70,7 +75,7 @@ size_t record_size(const struct record_desc *d, const void *rec);
  * into cap or a field is over its maximum, RK_E_INVALID for a malformed LIST.
  */
 RK_MUST_CHECK ssize_t record_encode(const struct record_desc *d, const void *rec, void *dst,
-    size_t cap);
+                                    size_t cap);
 
 /*
  * Decodes exactly `in`: RK_E_PROTOCOL when anything is short, over its maximum or
@@ -83,7 +88,7 @@ RK_MUST_CHECK int record_decode(const struct record_desc *d, struct rk_slice in,
  * any whole field; the missing ones are zero.
  */
 RK_MUST_CHECK int record_decode_stored(const struct record_desc *d, struct rk_slice in,
-    void *rec);
+                                       void *rec);
 
 /* Walks a decoded (so: checked) LIST: false at the end. *list shrinks, *item borrows. */
 bool record_list_next(struct rk_slice *list, struct rk_slice *item);

@@ -23,8 +23,8 @@
 enum { SECRET_MAX_BYTES = 65536 };
 
 enum secret_backing {
-	SECRET_BACKING_BEST,	/* memfd_secret, else locked pages */
-	SECRET_BACKING_LOCKED,	/* locked pages only: the canary test reads these from outside */
+	SECRET_BACKING_BEST,   /* memfd_secret, else locked pages */
+	SECRET_BACKING_LOCKED, /* locked pages only: the canary test reads these from outside */
 };
 
 struct rk_secret {
@@ -39,7 +39,7 @@ struct rk_secret {
  * that says which limit (RLIMIT_MEMLOCK) is in the way.
  */
 RK_MUST_CHECK int secret_arena_init(size_t bytes, enum secret_backing backing,
-    struct rk_fault *fault);
+                                    struct rk_fault *fault);
 
 /* "memfd_secret" or "locked pages", for status; "none" before init. */
 const char *secret_arena_backing(void);
@@ -53,7 +53,8 @@ RK_MUST_CHECK int rk_secret_alloc(struct rk_secret *s, size_t cap);
 /* Wipes and gives back; accepts a zeroed struct. s is zeroed. */
 void rk_secret_free(struct rk_secret *s);
 
-/* Wipes the len bytes in use, keeps the block; len becomes 0. Who writes past len wipes that itself. */
+/* Wipes the len bytes in use, keeps the block; len becomes 0. Who writes past len wipes that
+ * itself. */
 void rk_secret_wipe(struct rk_secret *s);
 
 /* dst takes what src held; src is zeroed. */

@@ -50,7 +50,8 @@ static inline bool rk_slice_ieq(struct rk_slice a, struct rk_slice b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++) {
-		if (rk_ascii_lower((unsigned char)a.p[i]) != rk_ascii_lower((unsigned char)b.p[i]))
+		if (rk_ascii_lower((unsigned char)a.p[i]) !=
+		    rk_ascii_lower((unsigned char)b.p[i]))
 			return false;
 	}
 	return true;

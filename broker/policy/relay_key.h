@@ -2,11 +2,12 @@
  * The relay key's format: rk_<kind>_<id><secret><crc>, base62.
  *   id      12 characters, names the key in logs and lists (id text "key_<id>")
  *   secret  28 characters, 166 random bits
- *   crc      6 characters, CRC-32 of everything before it, so that a scanner can tell a real key offline
- * Regular expression for scanners: \brk_(app|agent|person|vendor)_[0-9A-Za-z]{46}\b
+ *   crc      6 characters, CRC-32 of everything before it, so that a scanner can tell a real
+ * key offline Regular expression for scanners: \brk_(app|agent|person|vendor)_[0-9A-Za-z]{46}\b
  * Management keys: rk_mgmt_<role>_ with the same tail.
  *
- * Only SHA-256 of the whole text is ever stored. Pure but for the random source of relay_key_generate().
+ * Only SHA-256 of the whole text is ever stored. Pure but for the random source of
+ * relay_key_generate().
  */
 #ifndef POLICY_RELAY_KEY_H
 #define POLICY_RELAY_KEY_H
@@ -22,8 +23,8 @@ enum {
 	RELAY_KEY_CRC = 6,
 	RELAY_KEY_TAIL = RELAY_KEY_ID + RELAY_KEY_SECRET + RELAY_KEY_CRC,
 	RELAY_KEY_MAX = 3 + 6 + 1 + RELAY_KEY_TAIL, /* longest text, without NUL */
-	RELAY_KEY_HINT = 3,	/* last characters shown: rk_vendor...91k */
-	RELAY_KEY_MASKED = 24,	/* bytes for the masked form with NUL */
+	RELAY_KEY_HINT = 3,                         /* last characters shown: rk_vendor...91k */
+	RELAY_KEY_MASKED = 24,                      /* bytes for the masked form with NUL */
 };
 
 /* "app", "agent", "person", "vendor"; "unknown" otherwise. */
@@ -35,18 +36,20 @@ struct relay_key {
 	char id[RELAY_KEY_ID]; /* no NUL */
 };
 
-/* Checks shape and checksum. RK_E_INVALID otherwise. Says nothing about whether it was ever issued. */
+/* Checks shape and checksum. RK_E_INVALID otherwise. Says nothing about whether it was ever
+ * issued. */
 RK_MUST_CHECK int relay_key_parse(struct rk_slice text, struct relay_key *out);
 
-/* Makes a new key into text[RELAY_KEY_MAX] (secret memory); returns its length, and its id in *out. */
+/* Makes a new key into text[RELAY_KEY_MAX] (secret memory); returns its length, and its id in
+ * *out. */
 size_t relay_key_generate(enum holder_kind kind, char *text, struct relay_key *out);
 
 /* "rk_vendor...91k" of a kind and the last three characters. */
 void relay_key_mask(enum holder_kind kind, const char hint[RELAY_KEY_HINT],
-    char out[RELAY_KEY_MASKED]);
+                    char out[RELAY_KEY_MASKED]);
 
 /* Reads the masked form back. RK_E_INVALID when text is not one. */
 RK_MUST_CHECK int relay_key_parse_masked(struct rk_slice text, enum holder_kind *kind,
-    char hint[RELAY_KEY_HINT]);
+                                         char hint[RELAY_KEY_HINT]);
 
 #endif
