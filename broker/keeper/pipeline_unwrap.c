@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-enum { PING_MS = 5000 };
+enum { PING_MS = 1000 };
 
 /* ---- credentials of a batch ---- */
 
