@@ -1,0 +1,300 @@
+#include "keeper/manage_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static void change(struct manage_op *op)
+{
+	op->mutation = op->cmd->mutation;
+	mutation_start(op);
+}
+
+static const struct manage_command commands[] = {
+    {.type = MSG_STATUS_GET, .when_sealed = true, .start = manage_status},
+    {.type = MSG_CONN_ADD, .start = change, .mutation = &mutation_conn_add},
+    {.type = MSG_CONN_GET, .start = manage_conn_get},
+    {.type = MSG_CONN_LIST,
+     .start = manage_conn_list,
+     .resume = manage_conn_list_resume,
+     .release = manage_list_release},
+    {.type = MSG_CONN_ROTATE, .start = change, .mutation = &mutation_conn_rotate},
+    {.type = MSG_CONN_STATE, .start = manage_conn_state},
+    {.type = MSG_CONN_REMOVE, .start = change, .mutation = &mutation_conn_remove},
+    {.type = MSG_KEY_ISSUE, .start = change, .mutation = &mutation_key_issue},
+    {.type = MSG_KEY_GET, .start = manage_key_get},
+    {.type = MSG_KEY_LIST,
+     .start = manage_key_list,
+     .resume = manage_key_list_resume,
+     .release = manage_list_release},
+    {.type = MSG_KEY_REVOKE, .start = change, .mutation = &mutation_key_revoke},
+    {.type = MSG_KEY_EXTEND, .start = change, .mutation = &mutation_key_extend},
+    {.type = MSG_AUDIT_QUERY,
+     .start = manage_audit_query,
+     .resume = manage_audit_resume,
+     .forget = manage_audit_forget,
+     .release = manage_audit_release},
+    {.type = MSG_AUDIT_VERIFY,
+     .start = manage_audit_verify,
+     .forget = manage_audit_forget,
+     .release = manage_audit_release},
+};
+
+/* ---- answers ---- */
+
+void manage_send(struct manage_op *op, enum ipc_type type, const void *body)
+{
+	/* a caller that cannot be reached says so itself, through manage_forget() */
+	if (op->caller)
+		(void)!op->caller->ops->send(op->caller, type, body);
+}
+
+bool manage_room(struct manage_op *op)
+{
+	return op->caller && op->caller->ops->room(op->caller);
+}
+
+void manage_finish(struct manage_op *op)
+{
+	struct manage_caller *c = op->caller;
+
+	op->caller = NULL;
+	if (c)
+		c->op = NULL;
+	manage_op_free(op);
+	if (c)
+		c->ops->done(c);
+}
+
+void manage_end(struct manage_op *op, int err, const char *text)
+{
+	struct msg_done done = {.err = err, .text = rk_str(text)};
+
+	manage_send(op, MSG_DONE, &done);
+	manage_finish(op);
+}
+
+/* ---- the life of an operation ---- */
+
+static void manage_destroy(struct manage *m)
+{
+	while (m->undurable) {
+		struct manage_undurable *u = m->undurable;
+
+		m->undurable = u->next;
+		free(u);
+	}
+	if (m->wake)
+		event_free(m->wake);
+	if (m->wake_fd >= 0)
+		close(m->wake_fd);
+	free(m);
+}
+
+void manage_op_free(struct manage_op *op)
+{
+	struct manage *m = op->m;
+
+	if (op->cmd->release)
+		op->cmd->release(op);
+	if (op->again)
+		event_free(op->again);
+	rk_secret_free(&op->request);
+	rk_secret_free(&op->conn.secret);
+	rk_secret_free(&op->key.text);
+	free(op->conn.blob);
+	free(op->key.lists);
+	*op->prev = op->next;
+	if (op->next)
+		op->next->prev = op->prev;
+	free(op);
+	if (m->dying && !m->ops)
+		manage_destroy(m);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct manage_op *op = arg;
+
+	(void)fd;
+	(void)what;
+	op->cmd->resume(op);
+}
+
+void manage_again(struct manage_op *op)
+{
+	static const struct timeval now;
+
+	if (op->again)
+		event_add(op->again, &now);
+}
+
+/* Copies the body, because its slices die with the caller's message. Secrets come with it. */
+static int op_copy_body(struct manage_op *op, enum ipc_type type, const union ipc_body *body)
+{
+	const struct record_desc *d = ipc_row(type)->body;
+	ssize_t n;
+	int err;
+
+	err = rk_secret_alloc(&op->request, record_size(d, body) + 1);
+	if (err)
+		return err;
+	n = record_encode(d, body, op->request.p, op->request.cap);
+	if (n < 0)
+		return (int)n;
+	op->request.len = (size_t)n;
+	return record_decode(d, rk_secret_slice(&op->request), &op->body);
+}
+
+static int op_new(struct manage *m, struct manage_caller *c, const struct manage_command *cmd,
+                  const union ipc_body *body, struct manage_op **out)
+{
+	struct manage_op *op = calloc(1, sizeof *op);
+	int err;
+
+	if (!op)
+		return RK_E_NOMEM;
+	op->m = m;
+	op->k = m->k;
+	op->cmd = cmd;
+	op->next = m->ops;
+	op->prev = &m->ops;
+	if (op->next)
+		op->next->prev = &op->next;
+	m->ops = op;
+	op->again = evtimer_new(loop_base(m->k->loop), on_again, op);
+	err = op->again ? op_copy_body(op, cmd->type, body) : RK_E_NOMEM;
+	if (err) {
+		manage_op_free(op);
+		return err;
+	}
+	op->caller = c;
+	c->op = op;
+	*out = op;
+	return 0;
+}
+
+static void refuse(struct manage_caller *c, int err, struct rk_slice text)
+{
+	struct msg_done done = {.err = err, .text = text};
+
+	(void)!c->ops->send(c, MSG_DONE, &done);
+	c->ops->done(c);
+}
+
+void manage_run(struct manage *m, struct manage_caller *c, enum ipc_type type,
+                const union ipc_body *body)
+{
+	const struct manage_command *cmd = NULL;
+	struct rk_fault fault;
+	struct manage_op *op;
+	int err;
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (commands[i].type == type)
+			cmd = &commands[i];
+	}
+	if (!cmd) {
+		refuse(c, RK_E_UNSUPPORTED, rk_str("this is no management command"));
+		return;
+	}
+	if (!cmd->when_sealed && m->k->state != KEEPER_OPEN) {
+		if (m->k->state == KEEPER_SEALED)
+			rk_fail(&fault, 0, "sealed: %s", m->k->seal_reason);
+		else
+			rk_fail(&fault, 0, "the broker is stopping");
+		refuse(c, RK_E_STATE, rk_str(fault.text));
+		return;
+	}
+	err = op_new(m, c, cmd, body, &op);
+	if (err) {
+		refuse(c, err, rk_str(rk_strerror(err)));
+		return;
+	}
+	cmd->start(op);
+}
+
+void manage_drained(struct manage_caller *c)
+{
+	if (c->op && c->op->cmd->resume)
+		c->op->cmd->resume(c->op);
+}
+
+static void op_forget(struct manage_op *op)
+{
+	if (op->caller)
+		op->caller->op = NULL;
+	op->caller = NULL;
+	if (op->mutation)
+		return;
+	if (op->cmd->forget)
+		op->cmd->forget(op);
+	else
+		manage_op_free(op);
+}
+
+void manage_forget(struct manage_caller *c)
+{
+	if (c->op)
+		op_forget(c->op);
+}
+
+/* ---- management as a whole ---- */
+
+/* A reader thread has a piece ready for one of the operations. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct manage *m = arg;
+	struct manage_op *op, *next;
+	uint64_t n;
+
+	(void)what;
+	while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
+		;
+	for (op = m->ops; op; op = next) {
+		next = op->next;
+		if (op->stream && op->caller)
+			manage_again(op);
+	}
+}
+
+int manage_new(struct keeper *k, struct manage **out)
+{
+	struct manage *m = calloc(1, sizeof *m);
+
+	if (!m)
+		return RK_E_NOMEM;
+	m->k = k;
+	m->queue_tail = &m->queue;
+	m->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (m->wake_fd >= 0)
+		m->wake =
+		    event_new(loop_base(k->loop), m->wake_fd, EV_READ | EV_PERSIST, on_wake, m);
+	if (!m->wake || event_add(m->wake, NULL) < 0) {
+		manage_destroy(m);
+		return RK_E_IO;
+	}
+	*out = m;
+	return 0;
+}
+
+void manage_free(struct manage *m)
+{
+	struct manage_op *op, *next;
+
+	if (!m)
+		return;
+	mutation_drop_queue(m);
+	event_free(m->wake);
+	m->wake = NULL;
+	for (op = m->ops; op; op = next) {
+		next = op->next;
+		event_free(op->again);
+		op->again = NULL;
+		op_forget(op);
+	}
+	m->dying = true;
+	if (!m->ops)
+		manage_destroy(m);
+}

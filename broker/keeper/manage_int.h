@@ -1,0 +1,196 @@
+/*
+ * Inside management: what manage.c (commands and their life), manage_mutation.c (changes, one
+ * at a time) and the files of each subject share.
+ */
+#ifndef KEEPER_MANAGE_INT_H
+#define KEEPER_MANAGE_INT_H
+
+#include "keeper/keeper_int.h"
+#include "keeper/manage.h"
+
+struct audit_stream;
+struct audit_tail;
+struct manage_list;
+
+/* What a change is made of. Errors leave everything as it was, but for `at_once`. */
+struct mutation {
+	const char *action; /* for the audit log */
+	/* Loop, before waiting for its turn: what is in force whatever happens then. */
+	int (*at_once)(struct manage_op *op, struct rk_fault *fault);
+	/* Loop: validates, fills op->target and op->row. > 0: nothing to change, only answer.
+	 */
+	int (*begin)(struct manage_op *op, struct rk_fault *fault);
+	/* Token worker; may be NULL. Neither it nor `store` may touch the index. */
+	int (*prepare)(struct manage_op *op, struct rk_fault *fault);
+	/* Store worker. */
+	int (*store)(struct manage_op *op, struct rk_fault *fault);
+	/* Loop: index and relays. */
+	int (*apply)(struct manage_op *op, struct rk_fault *fault);
+	void (*answer)(struct manage_op *op);
+};
+
+struct manage_command {
+	enum ipc_type type;
+	bool when_sealed; /* works without stores */
+	const struct mutation *mutation;
+	void (*start)(struct manage_op *op);
+	/* There is room for more of the answer, or manage_again() was called. */
+	void (*resume)(struct manage_op *op);
+	/* The caller is gone; ends the operation now or when its job is over. NULL: now. */
+	void (*forget)(struct manage_op *op);
+	/* Frees what the file keeps in the operation. */
+	void (*release)(struct manage_op *op);
+};
+
+struct change_conn {
+	char id[MSG_MAX_NAME + 1], name[MSG_MAX_NAME + 1], provider[MSG_MAX_NAME + 1];
+	uint32_t version;
+	struct rk_slice auth; /* LIST */
+	char auth_default[16];
+	struct rk_secret secret;
+	unsigned char *blob;
+	size_t blob_len;
+	char hint[MSG_MAX_NAME + 1];
+	bool enable;
+	bool overtaken; /* an enable that a later disable is ahead of */
+	bool changed;   /* by at_once */
+};
+
+struct change_key {
+	struct index_key *key;
+	char id[RELAY_KEY_ID + 5]; /* "key_..." */
+	struct rk_secret text;
+	uint8_t digest[32];
+	char hint[RELAY_KEY_HINT];
+	char *lists; /* what the slices lie in */
+	struct rk_slice grants, cidrs;
+	int64_t expires_ms, revoked_ms;
+	bool changed; /* by at_once */
+};
+
+enum { MUTATION_ACTION_MAX = 48 };
+
+/* One command from its start to its answer. */
+struct manage_op {
+	struct worker_job job; /* first: jobs are cast back */
+	struct manage *m;
+	struct keeper *k;
+	struct manage_caller *caller; /* NULL: gone */
+	const struct manage_command *cmd;
+	const struct mutation *mutation; /* NULL: not a change */
+	struct manage_op *next, **prev;  /* all operations */
+	struct rk_secret request;        /* the body, encoded: */
+	union ipc_body body;             /* decoded, borrows it */
+	struct event *again;
+
+	/* changes */
+	struct manage_op *queue_next;
+	int err; /* of the last job */
+	struct rk_fault fault;
+	int row_err; /* of an urgent change whose audit row failed */
+	char actor[64];
+	int64_t now_ms;                /* when its turn came */
+	char target[MSG_MAX_NAME + 1]; /* id of the object */
+	char detail[AUDIT_MAX_DETAIL + 1];
+	struct audit_row row;
+	struct change_conn conn;
+	struct change_key key;
+
+	/* long answers */
+	struct manage_list *list;
+	struct audit_stream *stream;
+	struct audit_tail *tail;
+};
+
+/* A change that is in force but could not be stored; asked for again, it is tried again. */
+struct manage_undurable {
+	struct manage_undurable *next;
+	char id[MSG_MAX_NAME + 1];
+};
+
+struct manage {
+	struct keeper *k;
+	struct manage_op *ops;
+	struct manage_op *running, *queue, **queue_tail; /* changes */
+	bool pumping, dying;
+	struct manage_undurable *undurable;
+	int wake_fd; /* reader threads write, the loop reads */
+	struct event *wake;
+	/* scratch of the loop's thread, for answers */
+	char url[BASE_URL_MAX + BASE_URL_HOST_MAX + 32];
+	char grant[MSG_MAX_GRANT + 2 * MSG_MAX_NAME];
+	char grants[MSG_MAX_GRANTS];
+	char cidrs[MSG_MAX_LIST];
+};
+
+/* ---- manage.c ---- */
+
+/* Sends one message of the answer, when there is still somebody to read it. */
+void manage_send(struct manage_op *op, enum ipc_type type, const void *body);
+bool manage_room(struct manage_op *op);
+
+/* The answer is complete: tells the caller and frees the operation. */
+void manage_finish(struct manage_op *op);
+/* MSG_DONE with err and text, then manage_finish(). */
+void manage_end(struct manage_op *op, int err, const char *text);
+
+/* Has cmd->resume called in a later turn of the loop, after other work. */
+void manage_again(struct manage_op *op);
+
+/* For operations whose job is over and whose caller is gone. */
+void manage_op_free(struct manage_op *op);
+
+/* ---- manage_mutation.c ---- */
+
+/* Queues op->mutation. */
+void mutation_start(struct manage_op *op);
+/* Drops what waits; a change that runs ends with its job. */
+void mutation_drop_queue(struct manage *m);
+/* Whether a revocation or disabling of that object is in force but not stored. */
+bool manage_is_undurable(const struct manage *m, const char *id);
+void manage_drop_undurable(struct manage *m, const char *id);
+/* A printf into op->detail, printable ASCII only. */
+void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
+
+extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_enable,
+    mutation_conn_disable, mutation_conn_remove, mutation_key_issue, mutation_key_revoke,
+    mutation_key_extend;
+
+/* ---- manage_show.c ---- */
+
+/* live_keys: counted in O(keys) when UINT32_MAX. Fails only for a stored form that no message
+ * can carry. */
+void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_keys);
+/* `text`: the key itself, or empty. */
+void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slice text);
+
+/* The connection or RK_E_NOTFOUND. */
+RK_MUST_CHECK int manage_find_conn(struct keeper *k, struct rk_slice ref,
+                                   struct index_conn **out, struct rk_fault *fault);
+
+/* ---- the subjects ---- */
+
+void manage_conn_get(struct manage_op *op);
+void manage_key_get(struct manage_op *op);
+void manage_conn_state(struct manage_op *op); /* enable or disable */
+
+void manage_conn_list(struct manage_op *op);
+void manage_conn_list_resume(struct manage_op *op);
+void manage_key_list(struct manage_op *op);
+void manage_key_list_resume(struct manage_op *op);
+void manage_list_release(struct manage_op *op);
+
+void manage_status(struct manage_op *op);
+
+void manage_audit_query(struct manage_op *op);
+void manage_audit_verify(struct manage_op *op);
+void manage_audit_resume(struct manage_op *op);
+void manage_audit_forget(struct manage_op *op);
+void manage_audit_release(struct manage_op *op);
+
+/* manage_tail.c: AUDIT_QUERY in mode TAIL. */
+void manage_tail_start(struct manage_op *op);
+void manage_tail_resume(struct manage_op *op);
+void manage_tail_release(struct manage_op *op);
+
+#endif
