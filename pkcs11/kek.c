@@ -138,7 +138,7 @@ int kek_find(struct token *t, struct kek_set *out, struct rk_fault *fault)
 
 int token_kek_load(struct token *t, struct rk_fault *fault)
 {
-	struct kek_set found;
+	struct kek_set found = {0};
 	int err;
 
 	pthread_rwlock_wrlock(&t->gate);
@@ -208,7 +208,7 @@ static int make_kek(struct token *t, uint32_t generation, struct rk_fault *fault
 static int next_generation(struct token *t, uint32_t *generation, struct rk_fault *fault)
 {
 	const struct kek *newest;
-	struct kek_set found;
+	struct kek_set found = {0};
 	int err = kek_find(t, &found, fault);
 
 	if (err)
