@@ -11,15 +11,18 @@
 #ifndef KEEPER_KEEPER_INT_H
 #define KEEPER_KEEPER_INT_H
 
-#include "ipc/peer.h"
+#include "ipc/role_channel.h"
 #include "ipc/role_env.h"
 #include "keeper/index.h"
 #include "keeper/journal.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
+#include "keeper/side_peer.h"
 #include "keeper/store.h"
 #include "keeper/worker.h"
 #include "pkcs11/token.h"
+
+enum { KEEPER_RETRY_MS = 1000, KEEPER_PATH_MAX = MSG_MAX_URL + 32 };
 
 enum keeper_state { KEEPER_SEALED, KEEPER_OPEN, KEEPER_STOPPING };
 
@@ -30,24 +33,26 @@ struct keeper {
 	enum keeper_state state;
 	struct role_env env;
 	struct loop *loop;
-	struct ipc_peer *supervisor;
+	struct role_channel *channel; /* to the supervisor */
 	int64_t started_ms;
 
 	struct token *token; /* any thread: token_wrap(), token_unwrap(), token_random() */
-	struct worker_pool *token_pool;   /* wrap, unwrap, reconnect */
-	struct worker_pool *store_pool;   /* one thread: all calls on `store` */
-	struct worker_pool *journal_pool; /* one thread: the pipeline's */
-	struct worker_pool *reader_pool;  /* two threads: audit_reader_open() and reads */
+	struct token_details token_details; /* as of the last opening */
+	struct worker_pool *token_pool;     /* wrap, unwrap, reconnect */
+	struct worker_pool *store_pool;     /* one thread: all calls on `store` */
+	struct worker_pool *journal_pool;   /* one thread: the pipeline's */
+	struct worker_pool *reader_pool;    /* two threads: audit_reader_open() and reads */
 
 	struct store *store;     /* store pool only */
 	struct journal *journal; /* journal pool; journal_head() from any thread */
 	struct index *index;
 	struct pipeline *pipeline;
 	struct relay_links *relays;
+	struct side_peers *sides; /* console and courier */
 	struct control *control;
 
-	char policy_path[MSG_MAX_URL + 32];
-	char journal_path[MSG_MAX_URL + 32];
+	char policy_path[KEEPER_PATH_MAX];
+	char journal_path[KEEPER_PATH_MAX];
 	struct rk_secret journal_key; /* for readers; constant once OPEN, so any thread */
 
 	/* Of the policy as loaded; raise by one after each store mutation that returned 0. */
@@ -56,11 +61,31 @@ struct keeper {
 	char seal_reason[256]; /* why SEALED; "" otherwise */
 	struct keeper_opening *opening;
 	struct event *stop_deadline;
+	size_t live_keys; /* as of live_keys_ms */
+	int64_t live_keys_ms;
 	int exit_status;
 };
 
 /* Fills what the keeper itself knows of it, from any state; slices borrow from k and static
- * text until the next loop turn. Costs O(keys). */
+ * text until the next loop turn. The number of live keys is counted at most once a second. */
 void keeper_status(struct keeper *k, struct msg_status *out);
+
+/* ---- keeper_open.c: from a token to stores, index and pipeline ---- */
+
+/*
+ * Before the sandbox: loads the module for good and tries to open everything, blocking. 0 also
+ * when the token is not there: seal_reason tells. Negative: nothing will help but a person.
+ */
+RK_MUST_CHECK int keeper_open_first(struct keeper *k, struct rk_fault *fault);
+
+/* With loop and pools: starts the pipeline on what is open, or retries while sealed. */
+RK_MUST_CHECK int keeper_open_go(struct keeper *k, struct rk_fault *fault);
+
+/* After the pools are gone. */
+void keeper_open_free(struct keeper *k);
+
+/* ---- keeper_sandbox.c ---- */
+
+RK_MUST_CHECK int keeper_sandbox_enter(const struct role_env *env, struct rk_fault *fault);
 
 #endif
