@@ -38,6 +38,7 @@ struct tls {
 	bool starved; /* OpenSSL asked for more from the socket: what it holds is no whole
 	                 record */
 	bool broken;  /* fatal error: nothing more may be sent, not even close_notify */
+	bool deaf;    /* the peer takes nothing more, but may have said something before */
 };
 
 struct tls_base {
@@ -80,8 +81,7 @@ static void again_if_pending(struct tls *t)
 	static const struct timeval now = {0, 0};
 	struct tls_base *b = t->base;
 
-	if (t->phase != TLS_OPEN || !t->reading || t->starved || t->prev ||
-	    !SSL_has_pending(t->ssl))
+	if (t->phase != TLS_OPEN || !t->reading || t->starved || t->prev || !tls_pending(t))
 		return;
 	if (!b->again)
 		evtimer_add(&b->again_timer, &now);
@@ -177,7 +177,7 @@ static void fail(struct tls *t, int err, const char *why)
 }
 
 /* Sorts a fatal result of an SSL call; the error queue is emptied. */
-static int classify(struct tls *t, int ssl_error)
+static int classify(struct tls *t, int ssl_error, bool writing)
 {
 	unsigned long code = ERR_peek_error();
 	long verify = SSL_get_verify_result(t->ssl);
@@ -185,6 +185,8 @@ static int classify(struct tls *t, int ssl_error)
 
 	if (ssl_error == SSL_ERROR_SYSCALL && code == 0) {
 		fail(t, RK_E_IO, saved ? strerrordesc_np(saved) : "connection lost");
+		t->broken = !writing;
+		t->deaf = writing;
 	} else if (!SSL_is_server(t->ssl) && verify != X509_V_OK) {
 		fail(t, RK_E_DENIED, X509_verify_cert_error_string(verify));
 	} else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
@@ -228,7 +230,7 @@ static void handshake(struct tls *t)
 	if (r == 0 && e == SSL_ERROR_ZERO_RETURN)
 		fail(t, RK_E_CLOSED, "peer left during the handshake");
 	else
-		classify(t, e);
+		classify(t, e, false);
 	report_failure(t);
 }
 
@@ -418,7 +420,7 @@ ssize_t tls_read(struct tls *t, void *dst, size_t n)
 	case SSL_ERROR_ZERO_RETURN:
 		return RK_E_CLOSED;
 	default:
-		return classify(t, e);
+		return classify(t, e, false);
 	}
 }
 
@@ -427,7 +429,7 @@ ssize_t tls_write(struct tls *t, const void *src, size_t n)
 	size_t put;
 	int r, e;
 
-	if (t->broken)
+	if (t->broken || t->deaf)
 		return t->err;
 	ERR_clear_error();
 	errno = 0;
@@ -444,13 +446,14 @@ ssize_t tls_write(struct tls *t, const void *src, size_t n)
 		arm_open(t, true);
 		return RK_E_AGAIN;
 	default:
-		return classify(t, e);
+		return classify(t, e, true);
 	}
 }
 
 bool tls_pending(const struct tls *t)
 {
-	return SSL_has_pending(t->ssl) == 1;
+	return SSL_has_pending(t->ssl) == 1 ||
+	       (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN);
 }
 
 void tls_read_on(struct tls *t)
@@ -474,7 +477,7 @@ void tls_read_off(struct tls *t)
 
 static void say_close_notify(struct tls *t)
 {
-	if (t->phase != TLS_OPEN || t->broken)
+	if (t->phase != TLS_OPEN || t->broken || t->deaf)
 		return;
 	ERR_clear_error();
 	if (SSL_shutdown(t->ssl) < 0)

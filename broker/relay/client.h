@@ -1,0 +1,68 @@
+/*
+ * A client's connection: one enum of states, one step function, one deadline a state. Between
+ * requests it holds no buffers.
+ */
+#ifndef RELAY_CLIENT_H
+#define RELAY_CLIENT_H
+
+#include "base/ipaddr.h"
+#include "relay/engine.h"
+
+enum client_state {
+	CLIENT_HANDSHAKE,
+	CLIENT_IDLE,   /* no byte of a request */
+	CLIENT_HEAD,   /* some bytes of a head */
+	CLIENT_BUSY,   /* an exchange has it */
+	CLIENT_FLUSH,  /* the broker's own answer is being written */
+	CLIENT_LINGER, /* answered and shut for writing; what still comes is thrown away */
+	CLIENT_CLOSED,
+};
+
+struct client {
+	struct grave grave;
+	struct relay *relay;
+	struct tls *tls;
+	struct client *next, **prev;
+	struct exchange *exchange; /* while CLIENT_BUSY */
+	struct span in;            /* a head, a body's beginning, pipelined requests */
+	struct span out;           /* to be written */
+	struct deadline deadline;
+	struct rk_ip ip;
+	enum client_state st;
+	size_t seen;        /* bytes of `in` that were looked at and are no whole head */
+	int64_t started_us; /* first byte of the head */
+	/* of the request in hand */
+	uint8_t request_id[16];
+	bool head;          /* HEAD */
+	bool keep_alive;    /* the client's wish, and possible so far */
+	bool settled;       /* its body has been read to the end */
+	bool sized;         /* its body has a length, and is coming without being asked for */
+	uint64_t body_left; /* then: bytes of it that were not taken yet */
+	bool http10;
+};
+
+/* Takes fd (accepted, non-blocking). */
+void client_new(struct relay *r, int fd, const struct rk_ip *ip);
+
+/* Goes on as far as possible. `readable`: bytes may have come. */
+void client_step(struct client *c, bool readable);
+
+/* Reads once into `in`: bytes, or RK_E_*. */
+RK_MUST_CHECK ssize_t client_fill(struct client *c);
+
+/* Writes `out`: 0 when all is out, or RK_E_*. */
+RK_MUST_CHECK int client_flush(struct client *c);
+
+/* Refuses the request in hand; who calls it makes a step afterwards. */
+void client_refuse(struct client *c, unsigned reason, const char *detail);
+
+/* Answers /healthz; who calls it makes a step afterwards. */
+void client_answer_health(struct client *c);
+
+/* An exchange is over and its response written. */
+void client_next(struct client *c, bool keep_alive);
+
+void client_close(struct client *c); /* properly; accepts NULL */
+void client_abort(struct client *c); /* so that the client sees that something is missing */
+
+#endif

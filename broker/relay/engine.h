@@ -1,0 +1,106 @@
+/*
+ * What the parts of a relay share: the loop, the contexts, the keeper's channel, the table, and
+ * the lists of what is open. One struct, handed down; private to broker/relay.
+ *
+ *   client.c    a client's connection: reads heads, hands requests over, writes answers
+ *   walk.c      from a head to the question to the keeper
+ *   exchange.c  one allowed request from the decision to COMPLETE
+ *   transfer.c  its bytes, both ways
+ *   upstream.c  connections to upstreams: pool, dial;  resolve.c their addresses
+ *   engine.c    all of it together: accepting, the keeper's messages, stopping
+ *
+ * Whatever a callback of the loop may still see is freed at the end of the turn: relay_bury().
+ */
+#ifndef RELAY_ENGINE_H
+#define RELAY_ENGINE_H
+
+#include "base/secret.h"
+#include "http/h1.h"
+#include "http/tls.h"
+#include "ipc/peer.h"
+#include "policy/reason.h"
+#include "relay/block.h"
+#include "relay/deadline.h"
+#include "relay/relay.h"
+#include "relay/table.h"
+
+struct client;
+struct exchange;
+struct evdns_base;
+
+/* First member of everything that relay_bury() takes. */
+struct grave {
+	struct grave *next;
+};
+
+struct exchange_slot {
+	struct exchange *exchange; /* NULL: free */
+	uint32_t generation;       /* upper half of the id, so that an old id finds nothing */
+	uint32_t next_free;
+};
+
+enum { RANDOM_POOL = 4096 };
+
+struct relay {
+	struct loop *loop;
+	struct tls_base *tls;
+	struct tls_ctx *identity; /* server side, for new connections */
+	struct tls_ctx *trust; /* client side, the system's bundle; NULL: none could be read */
+	struct evdns_base *dns;
+	struct ipc_peer *keeper; /* NULL while there is none */
+	struct table table;
+	struct deadlines deadlines;
+	struct blocks blocks;
+
+	/* the gate, as the keeper last said */
+	bool gate_known, unsealed, audit_ok;
+
+	/* listening */
+	int listener;
+	struct event *acceptable;
+	struct client *clients;
+	unsigned client_count, max_clients;
+	bool accepting;
+
+	/* exchanges, by the lower half of their id */
+	struct exchange_slot *slots;
+	uint32_t slot_count, free_slot;
+	uint32_t exchange_count;
+	struct exchange *unsaid; /* COMPLETE did not fit into the channel yet */
+	int64_t next_cut_ms;     /* no exchange has to be cut before this */
+
+	/* scratch for one head at a time */
+	struct h1_head head;
+	struct rk_secret key; /* the key as presented, until AUTHORIZE has been queued */
+	unsigned char random[RANDOM_POOL];
+	size_t random_left;
+
+	/* stopping */
+	bool stopping;
+	struct event *grace;
+
+	struct grave *graves;
+	struct loop_hook bury;
+	int64_t log_second; /* of the counter below */
+	unsigned log_count;
+};
+
+/* Frees `dead` at the end of this turn. */
+void relay_bury(struct relay *r, struct grave *dead);
+
+/* Why nothing can be forwarded now: REASON_OK, REASON_SEALED or REASON_AUDIT_UNAVAILABLE. */
+enum reason relay_gate(const struct relay *r);
+
+/* "ok", "starting", "sealed" or "audit_unavailable". */
+const char *relay_gate_name(const struct relay *r);
+
+/* 16 random bytes: a request's id. */
+void relay_random_id(struct relay *r, uint8_t id[16]);
+
+/* A client has gone: accepting may go on, stopping may be done. */
+void relay_client_ended(struct relay *r);
+
+/* At most a few of these a second reach the log. Never give it bytes of a head or body. */
+void relay_log(struct relay *r, const char *event, const char *key, const char *value);
+
+#endif

@@ -1,0 +1,258 @@
+#include "relay/upstream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/exchange.h"
+
+static void dial_next(struct upstream_conn *c);
+
+static void unlink_conn(struct upstream_conn *c)
+{
+	if (!c->prev)
+		return;
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	c->next = NULL;
+	c->prev = NULL;
+	if (c->st == UPSTREAM_IDLE)
+		c->upstream->idle_count--;
+}
+
+void upstream_close(struct upstream_conn *c)
+{
+	struct relay *r;
+
+	if (!c || c->st == UPSTREAM_ENDED)
+		return;
+	r = c->relay;
+	unlink_conn(c);
+	c->st = UPSTREAM_ENDED;
+	deadline_clear(&r->deadlines, &c->deadline);
+	tls_close(c->tls);
+	c->tls = NULL;
+	span_release(&r->blocks, &c->in);
+	c->upstream->conn_count--;
+	upstream_unref(c->upstream);
+	relay_bury(r, &c->grave);
+}
+
+static void dial_failed(struct upstream_conn *c)
+{
+	struct exchange *ex = c->exchange;
+	enum reason reason = c->failed;
+	const char *detail = c->detail;
+
+	upstream_close(c);
+	exchange_dial_failed(ex, reason, detail);
+}
+
+/* Something of a connection in the pool: it may only be a session ticket. */
+static void idle_readable(struct upstream_conn *c)
+{
+	char byte;
+
+	if (tls_read(c->tls, &byte, 1) != RK_E_AGAIN)
+		upstream_close(c); /* the end, or bytes that nobody asked for */
+}
+
+static void on_tls(struct tls *t, unsigned events, void *arg)
+{
+	struct upstream_conn *c = arg;
+
+	switch (c->st) {
+	case UPSTREAM_DIALLING:
+		if (events & TLS_EV_OPEN) {
+			c->st = UPSTREAM_BUSY;
+			deadline_clear(&c->relay->deadlines, &c->deadline);
+			exchange_connected(c->exchange);
+			return;
+		}
+		/* a certificate that does not verify is graver than an address that is down */
+		if (tls_error(t) == RK_E_DENIED) {
+			c->failed = REASON_UPSTREAM_REFUSED;
+			c->detail = "certificate_not_valid";
+		} else if (c->failed != REASON_UPSTREAM_REFUSED) {
+			c->failed = REASON_UPSTREAM_FAILED;
+			c->detail = tls_error(t) == RK_E_IO ? "connect_failed" : "tls_failed";
+		}
+		relay_log(c->relay, "upstream_dial_failed", "why", tls_error_text(t));
+		dial_next(c);
+		return;
+	case UPSTREAM_BUSY:
+		exchange_on_upstream(c->exchange, events);
+		return;
+	case UPSTREAM_IDLE:
+		if (events & TLS_EV_FAIL)
+			upstream_close(c);
+		else
+			idle_readable(c);
+		return;
+	default:
+		return;
+	}
+}
+
+static void on_deadline(void *arg)
+{
+	struct upstream_conn *c = arg;
+
+	if (c->st == UPSTREAM_IDLE) {
+		upstream_close(c);
+		return;
+	}
+	/* one address of several: the next one */
+	if (c->failed != REASON_UPSTREAM_REFUSED) {
+		c->failed = REASON_UPSTREAM_TIMEOUT;
+		c->detail = "connect_timeout";
+	}
+	dial_next(c);
+}
+
+static int start_socket(const struct rk_ip *ip, uint16_t port, int *fd)
+{
+	struct sockaddr_storage ss;
+	size_t len = rk_ip_to_sockaddr(ip, port, &ss);
+	int one = 1;
+
+	*fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (*fd < 0)
+		return RK_E_IO;
+	setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (connect(*fd, (struct sockaddr *)&ss, (socklen_t)len) < 0 && errno != EINPROGRESS) {
+		close(*fd);
+		return RK_E_IO;
+	}
+	return 0;
+}
+
+/* Dials the next address that was found and allowed; tells the exchange when there is none. */
+static void dial_next(struct upstream_conn *c)
+{
+	struct relay *r = c->relay;
+	const struct tls_ctx *ctx = c->upstream->ctx ? c->upstream->ctx : r->trust;
+
+	tls_close(c->tls);
+	c->tls = NULL;
+	deadline_clear(&r->deadlines, &c->deadline);
+	while (c->addr_next < c->addr_count) {
+		const struct rk_ip *ip = &c->addrs[c->addr_next++];
+		int fd;
+
+		if (start_socket(ip, c->upstream->port, &fd) < 0) {
+			c->failed = REASON_UPSTREAM_FAILED;
+			c->detail = "connect_failed";
+			continue;
+		}
+		if (tls_connect(r->tls, ctx, fd, c->upstream->host, &c->upstream->session,
+		                on_tls, c, &c->tls) < 0) {
+			c->tls = NULL;
+			c->failed = REASON_UPSTREAM_FAILED;
+			c->detail = "tls_failed";
+			continue;
+		}
+		if (c->addr_next < c->addr_count)
+			deadline_set(&r->deadlines, &c->deadline, DEADLINE_ATTEMPT);
+		return;
+	}
+	dial_failed(c);
+}
+
+void upstream_resolved(struct upstream_conn *c, const struct rk_ip *addrs, unsigned count,
+                       enum reason failed, const char *detail)
+{
+	memcpy(c->addrs, addrs, count * sizeof *addrs);
+	c->addr_count = (uint8_t)count;
+	c->st = UPSTREAM_DIALLING;
+	c->failed = failed;
+	c->detail = detail;
+	dial_next(c);
+}
+
+static struct upstream_conn *take_idle(struct relay *r, struct upstream *u)
+{
+	int64_t now_us = loop_now_us(r->loop);
+
+	while (u->idle) {
+		struct upstream_conn *c = u->idle;
+
+		if (c->usable_until_us && c->usable_until_us <= now_us) {
+			upstream_close(c);
+			continue;
+		}
+		unlink_conn(c);
+		deadline_clear(&r->deadlines, &c->deadline);
+		c->st = UPSTREAM_BUSY;
+		c->reused = true;
+		return c;
+	}
+	return NULL;
+}
+
+enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
+                                        struct exchange *ex, bool fresh,
+                                        struct upstream_conn **out)
+{
+	struct upstream_conn *c = fresh ? NULL : take_idle(r, u);
+
+	if (c) {
+		c->exchange = ex;
+		*out = c;
+		return UPSTREAM_OPENED;
+	}
+	if (u->broken_ca || (!u->ctx && !r->trust) || u->conn_count >= UPSTREAM_MAX_CONNS)
+		return UPSTREAM_REFUSED;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return UPSTREAM_REFUSED;
+	c->relay = r;
+	c->upstream = u;
+	upstream_ref(u);
+	u->conn_count++;
+	c->exchange = ex;
+	c->st = UPSTREAM_RESOLVING;
+	c->deadline = (struct deadline){.expired = on_deadline, .arg = c};
+	*out = c;
+	return UPSTREAM_COMING;
+}
+
+void upstream_pool(struct upstream_conn *c, unsigned keep_s)
+{
+	struct relay *r = c->relay;
+	struct upstream *u = c->upstream;
+	int64_t now_us = loop_now_us(r->loop);
+	char byte;
+
+	c->exchange = NULL;
+	/* its last word must have been the response: a byte more, and nobody knows whose it is
+	 */
+	if (c->in.len || !u->named || r->stopping || u->idle_count >= POOL_MAX_IDLE ||
+	    keep_s == 1 || (tls_pending(c->tls) && tls_read(c->tls, &byte, 1) != RK_E_AGAIN)) {
+		upstream_close(c);
+		return;
+	}
+	span_release(&r->blocks, &c->in);
+	/* a second less than it says, lest our request meets its goodbye */
+	c->usable_until_us = keep_s ? now_us + 1000000LL * (keep_s - 1) : 0;
+	c->st = UPSTREAM_IDLE;
+	c->next = u->idle;
+	if (c->next)
+		c->next->prev = &c->next;
+	c->prev = &u->idle;
+	u->idle = c;
+	u->idle_count++;
+	deadline_set(&r->deadlines, &c->deadline, DEADLINE_POOL);
+	tls_read_on(c->tls);
+}
+
+void upstream_drain(struct relay *r, struct upstream *u)
+{
+	(void)r;
+	while (u->idle)
+		upstream_close(u->idle);
+}

@@ -1,0 +1,80 @@
+/*
+ * Connections to upstreams. A pool for each entry of the table, so never shared between
+ * credentials; a dialled connection goes only to an address that was resolved and checked here.
+ *
+ * upstream_open() gives an exchange a connection: at once from the pool, else later through
+ * exchange_connected() or exchange_dial_failed(). The exchange gives it back with
+ * upstream_pool() or ends it with upstream_close().
+ */
+#ifndef RELAY_UPSTREAM_H
+#define RELAY_UPSTREAM_H
+
+#include "policy/reason.h"
+#include "relay/engine.h"
+
+enum {
+	POOL_MAX_IDLE = 256,       /* connections kept for one entry */
+	UPSTREAM_MAX_CONNS = 4096, /* in all, for one entry */
+};
+
+enum upstream_conn_state {
+	UPSTREAM_RESOLVING,
+	UPSTREAM_DIALLING,
+	UPSTREAM_BUSY, /* belongs to an exchange */
+	UPSTREAM_IDLE, /* in the pool */
+	UPSTREAM_ENDED,
+};
+
+struct upstream_conn {
+	struct grave grave;
+	struct relay *relay;
+	struct upstream *upstream; /* counted */
+	struct exchange *exchange; /* whose it is; NULL in the pool */
+	struct tls *tls;
+	struct upstream_conn *next, **prev; /* pool, or those waiting for the resolver */
+	struct span in;
+	struct deadline deadline;
+	int64_t usable_until_us; /* what the upstream said of its own patience; 0: nothing */
+	enum upstream_conn_state st;
+	bool reused;
+	/* while dialling */
+	struct rk_ip addrs[UPSTREAM_MAX_ADDRS];
+	uint8_t addr_count, addr_next;
+	enum reason failed; /* the gravest reason so far */
+	const char *detail;
+};
+
+enum upstream_open_result { UPSTREAM_OPENED, UPSTREAM_COMING, UPSTREAM_REFUSED };
+
+/*
+ * A connection to `u` for `ex`; *out is set unless it is refused (no memory, too many).
+ * `fresh`: not from the pool.
+ */
+enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
+                                        struct exchange *ex, bool fresh,
+                                        struct upstream_conn **out);
+
+/* Back into the pool, or closed when it cannot be used again. keep_s: how long the upstream
+ * keeps it; 0: not said. */
+void upstream_pool(struct upstream_conn *c, unsigned keep_s);
+
+/* Ends it. Accepts NULL. */
+void upstream_close(struct upstream_conn *c);
+
+/* Closes what the pool of `u` holds. */
+void upstream_drain(struct relay *r, struct upstream *u);
+
+/* ---- with resolve.c ---- */
+
+/*
+ * Looks the host of c up, or takes the addresses found before; checks every one against what
+ * the connection allows. Calls upstream_resolved(), perhaps at once.
+ */
+void resolve_start(struct upstream_conn *c);
+void upstream_resolved(struct upstream_conn *c, const struct rk_ip *addrs, unsigned count,
+                       enum reason failed, const char *detail);
+
+/* Whether an address may be dialled for a connection with these flags (PRODUCT section 2). */
+bool resolve_address_allowed(const struct rk_ip *ip, uint32_t flags);
+
+#endif

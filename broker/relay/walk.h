@@ -1,0 +1,20 @@
+/*
+ * From a request's head to the question to the keeper: gate, target, credential, AUTHORIZE.
+ * What the relay refuses by itself it reports, for the audit log.
+ */
+#ifndef RELAY_WALK_H
+#define RELAY_WALK_H
+
+#include "relay/client.h"
+
+/*
+ * Leaves the client CLIENT_BUSY with an exchange, or CLIENT_FLUSH with an answer. The head
+ * borrows the client's buffer, which the caller wipes afterwards.
+ */
+void walk_request(struct client *c, const struct h1_head *h);
+
+/* Refuses without asking the keeper, and tells it. `h`: as far as it was read. */
+void walk_refuse(struct client *c, const struct h1_head *h, enum reason reason,
+                 const char *detail);
+
+#endif
