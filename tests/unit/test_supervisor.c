@@ -374,7 +374,7 @@ static void a_second_signal_does_not_wait_for_a_role_that_does_not_stop(void **s
 	kill(s->pid, SIGTERM);
 	assert_int_equal(exit_status(s), 0);
 	assert_int_equal(count_of(s, "events", "stop keeper.0"), 1);
-	assert_int_equal(count_of(s, "log", "role-slow-stop"), 1);
+	assert_int_equal(count_of(s, "log", "role-slow-stop killed=relay.0"), 1);
 }
 
 /* ---- deaths ---- */
