@@ -289,6 +289,9 @@ static int add_all(scmp_filter_ctx ctx, const struct sandbox *s)
 		rc = add_list(ctx, REFUSE(EACCES), on_files_refused);
 	if (!rc && s->connect)
 		rc = add_connect(ctx);
+	/* a token module may report through syslog(3), which lives without its socket */
+	if (!rc && !s->connect && s->paths)
+		rc = add_rule(ctx, REFUSE(EACCES), SYS(socket), 0, NULL);
 	if (!rc && s->threads)
 		rc = add_threads(ctx);
 	return rc;

@@ -201,8 +201,15 @@ static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 
 static void on_closed(struct ipc_peer *peer, int err, void *arg)
 {
+	struct relay_link *link = arg;
+
 	(void)peer;
-	link_lose(arg, rk_strerror(err));
+	if (err == RK_E_CLOSED) { /* its end is the supervisor's to report */
+		link->lost = true;
+		loop_at_turn_end(link->links->loop, &link->links->reap);
+	} else {
+		link_lose(link, rk_strerror(err));
+	}
 }
 
 static void on_drained(struct ipc_peer *peer, void *arg)

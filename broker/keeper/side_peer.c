@@ -43,8 +43,9 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 
 static void on_closed(struct ipc_peer *p, int err, void *arg)
 {
-	log_event(LOG_LEVEL_WARN, "peer-lost", "role", "%s: %s",
-	          ipc_role_name(ipc_peer_role(p)), rk_strerror(err));
+	if (err != RK_E_CLOSED) /* its end is the supervisor's to report */
+		log_event(LOG_LEVEL_WARN, "peer-lost", "role", "%s: %s",
+		          ipc_role_name(ipc_peer_role(p)), rk_strerror(err));
 	side_free(arg);
 }
 
