@@ -73,6 +73,14 @@ void manage_detail(struct manage_op *op, const char *fmt, ...)
 	}
 }
 
+/* Why a row was not taken, in the journal's own words where it has some. */
+static const char *audit_why(const struct manage_op *op, int err)
+{
+	const char *text = pipeline_audit_error(op->k->pipeline);
+
+	return text[0] ? text : rk_strerror(err);
+}
+
 static int append_row(struct manage_op *op, const char *outcome, pipeline_row_done *done)
 {
 	char action[MUTATION_ACTION_MAX];
@@ -178,10 +186,10 @@ static void store_done(struct worker_job *job)
 		end_error(op, err, &fault);
 	} else if (op->row_err) {
 		rk_fail(&fault, op->row_err,
-		        "in force and stored, but its audit row could not be written: %s",
-		        rk_strerror(op->row_err));
+		        "in force and stored, but its audit row could not be written: %.380s",
+		        audit_why(op, op->row_err));
 		log_event(LOG_LEVEL_ERROR, "change_not_audited", op->mutation->action, "%s: %s",
-		          op->target, rk_strerror(op->row_err));
+		          op->target, audit_why(op, op->row_err));
 		end_error(op, op->row_err, &fault);
 	} else {
 		end_ok(op);
@@ -212,8 +220,9 @@ static void row_done(int err, void *arg)
 		return;
 	if (err && !is_urgent(op)) {
 		rk_fail(&fault, err,
-		        "nothing was changed, because the audit row could not be written: %s",
-		        rk_strerror(err));
+		        "nothing was changed, because the audit row could not be written: "
+		        "%.380s",
+		        audit_why(op, err));
 		end_error(op, err, &fault);
 		return;
 	}
