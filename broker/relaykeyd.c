@@ -1,6 +1,8 @@
 /*
  * relaykeyd: the daemon's main. Started by a person or a service manager it becomes the
  * supervisor; started again by the supervisor, as "relaykeyd: ROLE", it becomes that role.
+ * Started by "relaykey setup" with --initialise [SO-PIN-FILE], it makes token, KEK and stores,
+ * and ends.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -20,12 +22,13 @@
 #include "console/console.h"
 #include "courier/courier.h"
 #include "ipc/role_env.h"
+#include "keeper/initialise.h"
 #include "keeper/keeper.h"
 #include "relay/relay.h"
 #include "supervisor/daemon.h"
 #include "supervisor/supervisor.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, INITIALISE_ARENA = 1 << 20 };
 
 static const char usage[] = "usage: relaykeyd --config FILE [--foreground]\n"
                             "       relaykeyd --version\n";
@@ -35,19 +38,18 @@ struct options {
 	const char *role; /* internal */
 	const char *instance;
 	bool foreground;
+	bool initialise; /* for "relaykey setup" */
+	const char *so_pin_file;
 };
 
 /* 0, or the exit status to end with. -1: end with 0. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option table[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"foreground", no_argument, NULL, 'f'},
-	    {"version", no_argument, NULL, 'v'},
-	    {"help", no_argument, NULL, 'h'},
-	    {"role", required_argument, NULL, 'r'},
-	    {"instance", required_argument, NULL, 'i'},
-	    {NULL, 0, NULL, 0},
+	    {"config", required_argument, NULL, 'c'},   {"foreground", no_argument, NULL, 'f'},
+	    {"version", no_argument, NULL, 'v'},        {"help", no_argument, NULL, 'h'},
+	    {"initialise", no_argument, NULL, 'n'},     {"role", required_argument, NULL, 'r'},
+	    {"instance", required_argument, NULL, 'i'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -58,6 +60,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'f':
 			o->foreground = true;
+			break;
+		case 'n':
+			o->initialise = true;
 			break;
 		case 'r':
 			o->role = optarg;
@@ -76,6 +81,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 			return EXIT_USAGE;
 		}
 	}
+	if (o->initialise && optind < argc)
+		o->so_pin_file = argv[optind++];
 	if (optind != argc || (!o->config && !o->role)) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
@@ -157,6 +164,30 @@ static int tidy_descriptors(void)
 	return 0;
 }
 
+/* ---- the first time ---- */
+
+/* Token, KEK and stores of a configuration that was just written, in a process of their own. */
+static int run_initialise(const struct options *o)
+{
+	struct rk_fault fault = {{0}};
+	struct rk_config config;
+	int err;
+
+	umask(0077);
+	err = config_load(o->config, &config, &fault);
+	if (!err)
+		err = secret_arena_init(INITIALISE_ARENA,
+		                        config.secret_memory_locked ? SECRET_BACKING_LOCKED
+		                                                    : SECRET_BACKING_BEST,
+		                        &fault);
+	if (!err)
+		err = keeper_initialise(&config, o->so_pin_file, &fault);
+	if (err)
+		fprintf(stderr, "relaykeyd: %s\n",
+		        fault.text[0] ? fault.text : rk_strerror(err));
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int run_broker(const struct options *o)
 {
 	struct start start = {.report = -1, .foreground = o->foreground};
@@ -193,5 +224,7 @@ int main(int argc, char **argv)
 
 	if (rc)
 		return rc < 0 ? EXIT_SUCCESS : rc;
-	return o.role ? run_role(&o) : run_broker(&o);
+	if (o.role)
+		return run_role(&o);
+	return o.initialise ? run_initialise(&o) : run_broker(&o);
 }
