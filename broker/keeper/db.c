@@ -20,7 +20,16 @@ static bool no_room(int err)
 	return err == ENOSPC || err == EDQUOT || err == EFBIG;
 }
 
-static int result_class(sqlite3 *db, int rc)
+/* Why the last system call failed. Newer SQLites forget to note it when a commit fails; then
+ * the thread's errno is still that of the call. */
+static int system_error(sqlite3 *db)
+{
+	int sys = db ? sqlite3_system_errno(db) : 0;
+
+	return sys ? sys : errno;
+}
+
+static int result_class(int rc, int sys)
 {
 	switch (rc & 0xff) {
 	case SQLITE_FULL:
@@ -35,7 +44,7 @@ static int result_class(sqlite3 *db, int rc)
 		return RK_E_NOMEM;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
-		return db && no_room(sqlite3_system_errno(db)) ? RK_E_FULL : RK_E_STORE;
+		return no_room(sys) ? RK_E_FULL : RK_E_STORE;
 	default:
 		return RK_E_STORE;
 	}
@@ -43,17 +52,16 @@ static int result_class(sqlite3 *db, int rc)
 
 int db_error(sqlite3 *db, int rc, struct rk_fault *fault, const char *doing)
 {
+	int sys = system_error(db);
 	const char *why = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-	int sys = db ? sqlite3_system_errno(db) : 0;
 	int primary = rc & 0xff;
+	int err = result_class(rc, sys);
 
-	if (sys &&
-	    (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL)) {
+	if (sys && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN)) {
 		errno = sys;
-		return rk_fail_errno(fault, result_class(db, rc), "%s: %s (%d)", doing, why,
-		                     rc);
+		return rk_fail_errno(fault, err, "%s: %s (%d)", doing, why, rc);
 	}
-	return rk_fail(fault, result_class(db, rc), "%s: %s (%d)", doing, why, rc);
+	return rk_fail(fault, err, "%s: %s (%d)", doing, why, rc);
 }
 
 int db_exec(sqlite3 *db, const char *sql, struct rk_fault *fault, const char *doing)

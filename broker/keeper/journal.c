@@ -15,9 +15,9 @@
 
 enum {
 	/* the WAL is moved into the database when it has passed this many pages */
-	WAL_PAGES = 1024,
+	WAL_PAGES = 512,
 	/* when a reader was in the way, not again before it has grown by this */
-	WAL_PAGES_RETRY = 256,
+	WAL_PAGES_RETRY = 128,
 	WAL_FRAME_BYTES = 4096 + 24,
 	WAL_BYTES = (WAL_PAGES + WAL_PAGES_RETRY) * WAL_FRAME_BYTES,
 	/* requests that can have been open at once when the broker died */

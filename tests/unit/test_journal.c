@@ -266,7 +266,7 @@ static void test_the_wal_keeps_its_size_over_many_checkpoints(void **state)
 	struct rk_fault fault;
 
 	(void)state;
-	assert_true(start > 4 << 20);
+	assert_true(start > 2 << 20);
 	for (unsigned i = 0; i < 200; i++) {
 		assert_int_equal(append_batch(j, i * 200, 200, 500, &fault), 0);
 		journal_maintain(j);
