@@ -278,6 +278,8 @@ static int open_all(struct keeper_opening *o)
 	}
 	if (!err)
 		err = check_kek(o);
+	else if (o->token && token_details(o->token, &o->details))
+		o->details = (struct token_details){0}; /* only for the status */
 	if (!err)
 		err = open_stores(o);
 	if (err && !o->fault.text[0])

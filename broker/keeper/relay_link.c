@@ -7,6 +7,9 @@
 #include "keeper/pipeline.h"
 #include "policy/reason.h"
 
+/* Of the table, at once: channels queue in secret memory, which is not plenty. */
+enum { SYNC_BYTES = 256 << 10 };
+
 struct relay_links {
 	struct loop *loop;
 	struct relay_link *first;
@@ -96,7 +99,7 @@ static struct index_conn *next_unpushed(struct relay_link *link)
 	return c;
 }
 
-/* Goes on until everything is pushed or the queue is full; then `drained` calls again. */
+/* Goes on until everything is pushed or enough is queued; then `drained` calls again. */
 static void link_sync(struct relay_link *link)
 {
 	struct index_conn *c;
@@ -104,10 +107,13 @@ static void link_sync(struct relay_link *link)
 	if (link->synced || link->lost || !link->links->index)
 		return;
 	for (c = next_unpushed(link); c; c = index_conn_next(link->links->index, c)) {
-		int err = push_upstream(link, c, 0);
+		int err;
 
-		if (err == RK_E_AGAIN)
+		if (ipc_peer_queued(link->peer) >= SYNC_BYTES) {
+			ipc_peer_want_drained(link->peer);
 			return;
+		}
+		err = push_upstream(link, c, 0);
 		if (err) {
 			link_lose(link, rk_strerror(err));
 			return;

@@ -867,6 +867,37 @@ static void a_new_relay_gets_the_table_before_the_open_gate(void **state)
 	assert_int_equal(w->last_replaces, 0);
 }
 
+static void a_table_larger_than_the_queue_is_pushed_whole_before_the_gate_opens(void **state)
+{
+	enum { MANY = 300, PEM_BYTES = 30000 };
+	static char pem[PEM_BYTES];
+	struct world *w = *state;
+	char id[32], name[32];
+
+	memset(pem, 'x', sizeof pem);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct store_conn c = {.base_url = rk_str("https://x.example"),
+		                       .ca_pem = rk_slice(pem, sizeof pem)};
+
+		snprintf(id, sizeof id, "conn_%u", i);
+		snprintf(name, sizeof name, "name-%u", i);
+		c.id = rk_str(id);
+		c.name = rk_str(name);
+		assert_int_equal(index_add_conn(w->ix, &c, NULL, NULL), 0);
+	}
+	ipc_peer_free(w->relay);
+	w->upstreams = w->gates = 0;
+	w->gate = (struct msg_gate){0};
+	attach_relay(w);
+	WAIT_FOR(w, w->gates == 1);
+	assert_false(w->gate.unsealed);
+	while (w->gates == 1) {
+		turn(w);
+	}
+	assert_true(w->gate.unsealed);
+	assert_int_equal(w->upstreams, MANY + 2);
+}
+
 static void note_callback(int err, void *arg)
 {
 	struct world *w = arg;
@@ -956,6 +987,7 @@ int main(void)
 	    TEST(requests_of_a_dead_relay_end_with_outcome_broker),
 	    TEST(a_request_withdrawn_before_its_answer_gets_none),
 	    TEST(a_new_relay_gets_the_table_before_the_open_gate),
+	    TEST(a_table_larger_than_the_queue_is_pushed_whole_before_the_gate_opens),
 	    TEST(a_row_of_others_calls_back_when_it_is_durable),
 	    TEST(a_row_of_others_calls_back_when_it_failed),
 	    TEST(a_flush_waits_for_the_last_row),
