@@ -45,7 +45,7 @@ static inline struct store_dir fixture_dir(const char *name)
 {
 	struct store_dir d;
 
-	snprintf(d.dir, sizeof d.dir, "/tmp/relaykey-test-XXXXXX");
+	snprintf(d.dir, sizeof d.dir, "/tmp/relaykey-store-XXXXXX");
 	assert_non_null(mkdtemp(d.dir));
 	snprintf(d.path, sizeof d.path, "%s/%s", d.dir, name);
 	return d;
