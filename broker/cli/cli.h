@@ -64,6 +64,14 @@ void cli_close(struct cli *c);
 
 /* ---- input.c ---- */
 
+struct option;
+
+/*
+ * getopt_long() with -j for --json and without its abbreviations: a script that says --secret
+ * must not mean --secret-file on one day and be ambiguous on another. '?' after a message.
+ */
+int cli_option(int argc, char **argv, const struct option *options);
+
 /*
  * Reads a secret: from a file, from standard input ("-"; without echo and with a prompt when it
  * is a terminal). NULL means the prompt and needs a terminal. Returns CLI_DONE or the exit

@@ -35,7 +35,7 @@ static int parse(struct cli *c, int argc, char **argv, struct audit_options *o)
 	int opt;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		switch (opt) {
 		case 'n':
 		case 's':

@@ -53,7 +53,7 @@ static int parse_simple(struct cli *c, int argc, char **argv, const char **secre
 	int opt;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (opt == 'j')
 			c->json = true;
 		else if (opt == 's' && secret_file)
@@ -95,7 +95,7 @@ static int conn_add(struct cli *c, int argc, char **argv)
 	int opt, status;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		switch (opt) {
 		case 'u':
 			add.base_url = rk_str(optarg);

@@ -247,7 +247,7 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	int opt, status;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (issue_option(c, &o, opt, optarg))
 			return CLI_USAGE;
 	}
@@ -279,7 +279,7 @@ static int key_list(struct cli *c, int argc, char **argv)
 	int opt, status;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (opt == 'c') {
 			list.conn = rk_str(optarg);
 		} else if (opt == 'h') {
@@ -341,7 +341,7 @@ static int key_by_ref(struct cli *c, int argc, char **argv, enum ipc_type type)
 	int opt, status;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (opt != 'j')
 			return CLI_USAGE;
 		c->json = true;
@@ -384,7 +384,7 @@ static int key_extend(struct cli *c, int argc, char **argv)
 	int opt, status = CLI_DONE;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (opt == 't')
 			status = cli_parse_ttl(optarg, &body.ttl_ms);
 		else if (opt == 'x')

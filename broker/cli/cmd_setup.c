@@ -47,7 +47,7 @@ static int parse(struct cli *c, int argc, char **argv, struct setup *s)
 	int opt;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		switch (opt) {
 		case 'd':
 			dir = optarg;

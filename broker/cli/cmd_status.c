@@ -49,7 +49,7 @@ int cli_status(struct cli *c, int argc, char **argv)
 	int opt, status;
 
 	optind = 0;
-	while ((opt = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+	while ((opt = cli_option(argc, argv, options)) != -1) {
 		if (opt != 'j')
 			return CLI_USAGE;
 		c->json = true;

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -8,6 +9,27 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+
+int cli_option(int argc, char **argv, const struct option *options)
+{
+	int index = -1;
+	int opt = getopt_long(argc, argv, "j", options, &index);
+	struct rk_slice given;
+	const char *equals;
+
+	if (opt == -1 || opt == '?' || index < 0)
+		return opt;
+	/* a value in an argument of its own stands behind the option */
+	given = rk_str(argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)] + 2);
+	equals = memchr(given.p, '=', given.n);
+	if (equals)
+		given.n = (size_t)(equals - given.p);
+	if (rk_slice_is(given, options[index].name))
+		return opt;
+	/* what follows '=' is not shown: it may be a secret */
+	return cli_fail('?', "'--%.*s' is no option: write --%s", RK_FMT(given),
+	                options[index].name);
+}
 
 /* A line from the terminal without echo, straight into secret memory. */
 static int read_no_echo(const char *prompt, struct rk_secret *out)
