@@ -152,16 +152,20 @@ static int conn_list(struct cli *c, int argc, char **argv)
 	struct msg_list list = {0};
 	struct ipc_message m;
 	int status = parse_simple(c, argc, argv, NULL, NULL, NULL);
+	bool titled = false;
 
 	if (!status)
 		status = cli_send(c, MSG_CONN_LIST, &list);
-	if (!status && !c->json)
-		printf("%-20s %-10s %-18s %s\n", "NAME", "STATE", "SECRET", "BASE URL");
 	while (!status) {
 		json_t *doc;
 
 		status = cli_receive(c, &m);
-		if (status || m.type == MSG_DONE)
+		if (status)
+			break;
+		if (!c->json && !titled)
+			printf("%-20s %-10s %-18s %s\n", "NAME", "STATE", "SECRET", "BASE URL");
+		titled = true;
+		if (m.type == MSG_DONE)
 			break;
 		if (m.type != MSG_CONN_INFO)
 			return cli_fail(CLI_FAILED, "the broker's answer is malformed");

@@ -276,6 +276,7 @@ static int key_list(struct cli *c, int argc, char **argv)
 	struct msg_list list = {0};
 	struct ipc_message m;
 	uint64_t limit;
+	bool titled = false;
 	int opt, status;
 
 	optind = 0;
@@ -300,14 +301,17 @@ static int key_list(struct cli *c, int argc, char **argv)
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "'%s' is no option", argv[optind]);
 	status = cli_send(c, MSG_KEY_LIST, &list);
-	if (!status && !c->json)
-		printf("%-17s %-16s %-9s %-24s %s\n", "ID", "KEY", "STATE", "EXPIRES",
-		       "HOLDER");
 	while (!status) {
 		json_t *doc;
 
 		status = cli_receive(c, &m);
-		if (status || m.type == MSG_DONE)
+		if (status)
+			break;
+		if (!c->json && !titled)
+			printf("%-17s %-16s %-9s %-24s %s\n", "ID", "KEY", "STATE", "EXPIRES",
+			       "HOLDER");
+		titled = true;
+		if (m.type == MSG_DONE)
 			break;
 		if (m.type != MSG_KEY_INFO)
 			return cli_fail(CLI_FAILED, "the broker's answer is malformed");

@@ -10,25 +10,41 @@
 #include "base/clock.h"
 #include "base/file.h"
 
+/* "--name" of "--name=value": the value is not shown, it may be a secret. */
+static struct rk_slice option_word(const char *arg)
+{
+	struct rk_slice word = rk_str(arg);
+	const char *equals = memchr(word.p, '=', word.n);
+
+	if (equals)
+		word.n = (size_t)(equals - word.p);
+	return word;
+}
+
 int cli_option(int argc, char **argv, const struct option *options)
 {
-	int index = -1;
-	int opt = getopt_long(argc, argv, "j", options, &index);
-	struct rk_slice given;
-	const char *equals;
+	int index = -1, opt;
+	struct rk_slice word;
 
-	if (opt == -1 || opt == '?' || index < 0)
+	opterr = 0;
+	opt = getopt_long(argc, argv, ":j", options, &index);
+	if (opt == -1 || (opt != '?' && opt != ':' && index < 0))
 		return opt;
+	if (opt == '?' && optopt && optopt < 0x7f &&
+	    !rk_slice_starts(rk_str(argv[optind - 1]), rk_str("--")))
+		return cli_fail('?', "there is no option '-%c'", optopt);
 	/* a value in an argument of its own stands behind the option */
-	given = rk_str(argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)] + 2);
-	equals = memchr(given.p, '=', given.n);
-	if (equals)
-		given.n = (size_t)(equals - given.p);
-	if (rk_slice_is(given, options[index].name))
-		return opt;
-	/* what follows '=' is not shown: it may be a secret */
-	return cli_fail('?', "'--%.*s' is no option: write --%s", RK_FMT(given),
-	                options[index].name);
+	word = option_word(argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)]);
+	if (opt == ':')
+		return cli_fail('?', "%.*s needs a value", RK_FMT(word));
+	if (opt == '?')
+		return cli_fail('?',
+		                optopt ? "%.*s takes no value" : "there is no option '%.*s'",
+		                RK_FMT(word));
+	if (!rk_slice_is(rk_slice_skip(word, 2), options[index].name))
+		return cli_fail('?', "there is no option '%.*s': write --%s", RK_FMT(word),
+		                options[index].name);
+	return opt;
 }
 
 /* A line from the terminal without echo, straight into secret memory. */
