@@ -159,10 +159,7 @@ int check_grant(const struct msg_grant *g, struct rk_fault *fault)
 {
 	int err;
 
-	if (record_list_count(g->methods) == 0 || record_list_count(g->paths) == 0)
-		return rk_fail(fault, RK_E_INVALID,
-		               "a grant names its methods and paths; --method '*' --path '/**' "
-		               "allows everything");
+	/* without methods or paths it allows nothing: that is what the default is */
 	err = check_each(g->methods, check_method, fault);
 	if (err == 0)
 		err = check_each(g->paths, glob_check, fault);
