@@ -33,6 +33,9 @@ struct cli_command {
 /* "relaykey: <text>" on standard error; returns `status`. */
 int cli_fail(int status, const char *fmt, ...) RK_PRINTF(2, 3);
 
+/* Runs one command, or prints its usage for --help and after a usage error. */
+int cli_run(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
+
 /* Finds argv[0] among the commands and runs it; a usage error when it is none of them. */
 int cli_dispatch(struct cli *c, const struct cli_command *table, const char *what, int argc,
                  char **argv);

@@ -2,7 +2,6 @@
  * relaykey(1): the command line of the broker, over its control socket.
  */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,57 +24,6 @@ static const char usage_text[] =
     "'relaykey COMMAND --help' tells more. Secrets are read from standard input, a file or a\n"
     "prompt, never from the command line.\n"
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 broker not reachable.\n";
-
-int cli_fail(int status, const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("relaykey: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return status;
-}
-
-static int run_command(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
-{
-	int status;
-
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			fputs(cmd->usage, stdout);
-			return CLI_DONE;
-		}
-	}
-	status = cmd->run(c, argc, argv);
-	if (status == CLI_USAGE)
-		fputs(cmd->usage, stderr);
-	return status;
-}
-
-int cli_dispatch(struct cli *c, const struct cli_command *table, const char *what, int argc,
-                 char **argv)
-{
-	const struct cli_command *cmd = table;
-
-	if (argc >= 1) {
-		for (; cmd->name; cmd++) {
-			if (strcmp(argv[0], cmd->name) == 0)
-				return run_command(c, cmd, argc, argv);
-		}
-	}
-	if (argc >= 1 && strcmp(argv[0], "--help") == 0) {
-		for (cmd = table; cmd->name; cmd++)
-			fputs(cmd->usage, stdout);
-		return CLI_DONE;
-	}
-	cli_fail(CLI_USAGE, argc >= 1 ? "%s: there is no '%s'" : "%s: what about it?", what,
-	         argc >= 1 ? argv[0] : "");
-	for (cmd = table; cmd->name; cmd++)
-		fputs(cmd->usage, stderr);
-	return CLI_USAGE;
-}
 
 static int group_conn(struct cli *c, int argc, char **argv)
 {
@@ -111,7 +59,7 @@ static int top_level(struct cli *c, int argc, char **argv)
 	}
 	for (const struct cli_command *cmd = single; cmd->name; cmd++) {
 		if (strcmp(argv[0], cmd->name) == 0)
-			return run_command(c, cmd, argc, argv);
+			return cli_run(c, cmd, argc, argv);
 	}
 	cli_fail(CLI_USAGE, "there is no command '%s'", argv[0]);
 	fputs(usage_text, stderr);

@@ -187,13 +187,16 @@ async function mustNotStart(base, spoil) {
   broker.ports = await setUp(broker.dir);
   broker.config = join(broker.dir, 'relaykeyd.conf');
   spoil(broker);
-  await assert.rejects(broker.launch(), /relaykeyd ended with 1/);
+  try {
+    await assert.rejects(broker.launch(), /relaykeyd ended with 1/);
+  } finally {
+    await broker.stop(); // one that started after all must not outlive the test
+  }
   return broker.log;
 }
 
 const bad = [
   ['a module that is not there', (b) => edit(b, /token-module .*/, 'token-module /nonexistent/module.so'), /\/nonexistent\/module\.so/],
-  ['a token that is not there', (b) => edit(b, /^token .*/m, 'token nobody'), /nobody/],
   ['a configuration key that does not exist', (b) => edit(b, /$/, '\ncolour blue\n'), /relaykeyd\.conf:\d+.*colour/],
   ['a journal that is no database', (b) => writeFileSync(join(b.dir, 'journal.db'), 'x'.repeat(8192)), /journal/],
   ['a policy store of somebody else', (b) => copyFileSync(join(b.dir, 'journal.db'), join(b.dir, 'policy.db')), /policy/],
@@ -225,8 +228,27 @@ test('a wrong PIN is tried once only, says so, and the broker stays sealed', asy
     assert.equal((await request(broker, 'GET', '/healthz')).status, 503);
     const state = await broker.json(['status']);
     assert.equal(state.sealed, true);
-    assert.match(state.token.state, /pin/);
+    assert.match(state.token.state, /PIN refused/);
     assert.equal((broker.log.match(/PIN/g) ?? []).length >= 1, true);
+  } finally {
+    await broker.stop();
+  }
+});
+
+test('a token that is not there yet: stays sealed, says which, and answers 503', async () => {
+  const base = mkdtempSync(join(dir, 'notoken-'));
+  const broker = Object.assign(new Broker(), { base, dir: join(base, 'broker') });
+  broker.ports = await setUp(broker.dir);
+  broker.config = join(broker.dir, 'relaykeyd.conf');
+  edit(broker, /^token .*/m, 'token nobody');
+  await broker.launch();
+  try {
+    await until(() => broker.log.includes('nobody'), 'the reason in the log');
+    assert.equal((await request(broker, 'GET', '/healthz')).status, 503);
+    assert.equal((await broker.json(['status'])).sealed, true);
+    const got = await broker.cli(['conn', 'list']);
+    assert.equal(got.status, 1);
+    assert.match(got.stderr, /sealed/);
   } finally {
     await broker.stop();
   }
