@@ -135,7 +135,7 @@ static void frame(struct flow *f, char *at, size_t n)
 {
 	static const char last[] = "0\r\n\r\n";
 	struct span *out = f->out;
-	char head[FRAME_FRONT + 1];
+	char head[FRAME_FRONT + 1] = "";
 	size_t head_n = 0;
 	char *end = at + n;
 

@@ -39,15 +39,15 @@ static bool text_is_plain(struct rk_slice s)
 }
 
 /* RFC 9110 7.2: the port only when it is not the scheme's own. */
-static void put_authority(struct upstream *u, char **at)
+static void put_authority(struct upstream *u, char *at, size_t cap)
 {
 	bool v6 = strchr(u->host, ':') != NULL;
+	char port[8] = "";
 
-	u->authority = *at;
-	*at += sprintf(*at, v6 ? "[%s]" : "%s", u->host);
 	if (u->port != 443)
-		*at += sprintf(*at, ":%u", u->port);
-	(*at)++;
+		snprintf(port, sizeof port, ":%u", u->port);
+	u->authority = at;
+	snprintf(at, cap, "%s%s%s%s", v6 ? "[" : "", u->host, v6 ? "]" : "", port);
 }
 
 static int fill(struct upstream *u, const struct msg_upstream *m)
@@ -70,7 +70,7 @@ static int fill(struct upstream *u, const struct msg_upstream *m)
 	u->set_headers = put(&at, m->set_headers);
 	u->host = at;
 	put(&at, m->host);
-	put_authority(u, &at);
+	put_authority(u, at, m->host.n + AUTHORITY_EXTRA);
 	if (m->ca_pem.n && tls_client_ctx_new(m->ca_pem, true, &u->ctx, NULL) < 0)
 		u->broken_ca = true;
 	return 0;
