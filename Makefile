@@ -182,4 +182,7 @@ install: all
 	install -m 0755 build/bin/relaykey $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 provisioning/systemd/relaykeyd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 
+# objects of tests are wanted again
+.SECONDARY:
+
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
