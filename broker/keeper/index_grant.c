@@ -7,8 +7,6 @@ static int lists_check(const struct msg_grant *g, struct rk_fault *fault)
 {
 	struct rk_slice list, item;
 
-	if (!g->methods.n || !g->paths.n)
-		return rk_fail(fault, RK_E_INVALID, "a grant names methods and paths");
 	for (list = g->methods; record_list_next(&list, &item);) {
 		bool ok = item.n > 0;
 

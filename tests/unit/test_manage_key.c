@@ -163,8 +163,6 @@ static void test_grants_are_checked(void **state)
 	struct request r;
 
 	refuse_grant(w, "unknown", "GET", "/**", "", RK_E_NOTFOUND);
-	refuse_grant(w, "openai", "", "/**", "", RK_E_INVALID);
-	refuse_grant(w, "openai", "GET", "", "", RK_E_INVALID);
 	refuse_grant(w, "openai", "get", "/**", "", RK_E_INVALID);
 	refuse_grant(w, "openai", "**", "/**", "", RK_E_INVALID);
 	refuse_grant(w, "openai", "GET", "v1", "", RK_E_INVALID);
@@ -179,6 +177,23 @@ static void test_grants_are_checked(void **state)
 	r.issue.grants = sample_grants_slice(&r.grants);
 	world_run(w, &w->a, MSG_KEY_ISSUE, &r.issue);
 	world_answer(&w->a, 0, MSG_KEY_INFO);
+}
+
+/* Deny is the default: the command line warns of it, and the proxy refuses everything. */
+static void test_a_grant_without_methods_or_paths_is_taken(void **state)
+{
+	static const char *const lists[][2] = {{"", ""}, {"GET", ""}, {"", "/**"}};
+	struct world *w = *state;
+	struct request r;
+
+	for (size_t i = 0; i < 3; i++) {
+		good(&r);
+		r.grants.used = 0;
+		sample_grant(&r.grants, "openai", lists[i][0], lists[i][1], "");
+		r.issue.grants = sample_grants_slice(&r.grants);
+		world_run(w, &w->a, MSG_KEY_ISSUE, &r.issue);
+		world_answer(&w->a, 0, MSG_KEY_INFO);
+	}
 }
 
 static void test_a_grant_that_does_not_decode_is_refused(void **state)
@@ -569,6 +584,7 @@ int main(void)
 	    TEST(test_an_issued_key_says_what_it_may),
 	    TEST(test_a_key_needs_a_holder_and_good_names),
 	    TEST(test_grants_are_checked),
+	    TEST(test_a_grant_without_methods_or_paths_is_taken),
 	    TEST(test_a_grant_that_does_not_decode_is_refused),
 	    TEST(test_prefixes_are_checked),
 	    TEST(test_expiry_is_a_span_or_a_date_to_come),
