@@ -48,12 +48,18 @@ DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libsecc
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson cmocka) -ldl -lpthread
 
+# V=1 shows the commands
+Q := $(if $(V),,@)
+say_compile = $(if $(V),,@echo "  CC    $<")
+say_link = $(if $(V),,@echo "  LINK  $@")
+
 .PHONY: all
 all: $(O)/bin/relaykeyd $(O)/bin/relaykey
 
 $(O)/bin/relaykeyd: $(O)/obj/broker/relaykeyd.o $(ROLE_OBJ) $(LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 # the CLI speaks to the broker only: no event loop, no token, no database in it
 CLI_LIB_OBJ := $(call obj,$(filter-out broker/base/sandbox%.c,$(wildcard broker/base/*.c)) \
@@ -62,11 +68,18 @@ CLI_LIB_OBJ := $(call obj,$(filter-out broker/base/sandbox%.c,$(wildcard broker/
 
 $(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(CLI_LIB_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(say_compile)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# everything but the mains, for the tests
+$(O)/librelaykey.a: $(ROLE_OBJ) $(CLI_OBJ) $(LIB_OBJ)
+	$(say_link)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 # --- unit tests: one binary a file, linked against everything but the mains
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
@@ -74,9 +87,10 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
 .PHONY: unit-binaries
 unit-binaries: $(UNIT_BIN)
 
-$(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(ROLE_OBJ) $(CLI_OBJ) $(LIB_OBJ)
+$(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/librelaykey.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 # --- fuzz targets: with libFuzzer (make fuzz), and with a corpus runner for make test
 FUZZ_REPLAY := $(patsubst tests/fuzz/%.c,$(O)/tests/replay/%,$(FUZZ_SRC))
@@ -84,9 +98,10 @@ FUZZ_REPLAY := $(patsubst tests/fuzz/%.c,$(O)/tests/replay/%,$(FUZZ_SRC))
 .PHONY: fuzz-replay-binaries
 fuzz-replay-binaries: $(FUZZ_REPLAY)
 
-$(O)/tests/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay_main.o $(ROLE_OBJ) $(LIB_OBJ)
+$(O)/tests/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay_main.o $(O)/librelaykey.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
 .PHONY: clean
 clean:
