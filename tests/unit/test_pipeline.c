@@ -19,7 +19,7 @@
 #include "keeper/relay_link.h"
 #include "tests/lib/policy_sample.h"
 
-enum { MAX_SEEN = 2048, PATIENCE_MS = 5000, RETRY_MS = 20 };
+enum { MAX_SEEN = 4096, PATIENCE_MS = 5000, RETRY_MS = 20 };
 
 struct seen_decision {
 	uint64_t id;
@@ -175,6 +175,7 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 	(void)peer;
 	switch (m->type) {
 	case MSG_DECISION:
+		assert_true(w->decisions < MAX_SEEN);
 		d = &w->decision[w->decisions++];
 		d->id = m->id;
 		d->decision = m->body.decision.decision;
@@ -228,7 +229,7 @@ static void attach_relay(struct world *w)
 static void on_row(const struct msg_audit_entry *e, void *arg)
 {
 	struct world *w = arg;
-	struct seen_row *s = &w->row[w->rows++];
+	struct seen_row *s = &w->row[w->rows < MAX_SEEN ? w->rows++ : MAX_SEEN - 1];
 	struct audit_row row;
 	unsigned char covered[32 + 8 + AUDIT_MAX_ROW];
 	uint8_t hash[32];
