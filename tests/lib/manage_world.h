@@ -501,12 +501,13 @@ static int world_teardown(void **state)
 	world_set(w, &w->hold_append, false);
 	world_set(w, &w->hold_store, false);
 	manage_free(w->m);
+	/* requests that a failed test left open end while there are threads for their rows */
+	ipc_peer_free(w->relay);
+	world_turns(w);
 	worker_pool_free(w->k.reader_pool);
 	worker_pool_free(w->k.store_pool);
 	worker_pool_free(w->k.token_pool);
 	worker_pool_free(w->k.journal_pool);
-	ipc_peer_free(w->relay);
-	world_turns(w);
 	pipeline_tail_remove(w->k.pipeline, &w->tail);
 	pipeline_free(w->k.pipeline);
 	relay_links_free(w->k.relays);
