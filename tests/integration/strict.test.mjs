@@ -6,7 +6,7 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Broker, until } from '../lib/broker.mjs';
-import { connect, raw, request, statusOf } from '../lib/client.mjs';
+import { connect, isWhole, raw, request, statusOf } from '../lib/client.mjs';
 import { startRawServer } from '../mock/rawserver.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
@@ -39,7 +39,9 @@ function bytes({ line = 'GET /mock/things HTTP/1.1', host = 'Host: localhost', m
 }
 
 const post = (more, body = 'hello') => bytes({ line: 'POST /mock/things HTTP/1.1', more, body });
+/** Everything that is answered within some time; `askOne`: up to the end of one answer. */
 const ask = (data, ms = 800) => raw(broker, data, { ms });
+const askOne = (data) => raw(broker, data, { ms: 3000, enough: isWhole });
 
 /** Sends it; the answer, which has to come with the end of the connection and may not be followed by another. */
 async function refused(data, status) {
@@ -64,7 +66,7 @@ function strict(name, { status = 400, code, bad, good }) {
     }
     for (const [what, make] of good()) {
       const seen = upstream.count;
-      assert.equal(statusOf(await ask(make)), 200, what);
+      assert.equal(statusOf(await askOne(make)), 200, what);
       assert.equal(upstream.count, seen + 1, what);
     }
   });
@@ -228,7 +230,7 @@ test('chunk framing that could be read in two ways ends the request before the u
     '5\r\nhello\r\n0\r\nX-A: 1\r\n folded\r\n\r\n', `5\r\nhello\r\n0\r\n${'X-A: 1\r\n'.repeat(1100)}\r\n`];
   for (const body of bad) {
     const from = wire.requests.length;
-    const answer = await ask(chunked(body), 500);
+    const answer = await askOne(chunked(body));
     assert.notEqual(statusOf(answer), 200, JSON.stringify(body.slice(0, 40)));
     if (statusOf(answer)) assert.equal(statusOf(answer), 400, JSON.stringify(body.slice(0, 40)));
     assert.ok(wire.requests.slice(from).every((r) => !r.whole), JSON.stringify(body.slice(0, 40)));
@@ -240,7 +242,7 @@ test('well-formed chunks of every shape arrive as they were meant', async () => 
     '5\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n'];
   for (const body of good) {
     const from = wire.requests.length;
-    assert.equal(statusOf(await ask(chunked(body))), 200, body);
+    assert.equal(statusOf(await askOne(chunked(body))), 200, body);
     const { text } = wire.requests[from];
     const got = text.slice(text.indexOf('\r\n\r\n') + 4);
     assert.equal([...got.matchAll(/[0-9a-f]+\r\n([a-z]*)\r\n/g)].map((m) => m[1]).join(''), 'hello', JSON.stringify(got));
@@ -330,7 +332,7 @@ for (const [name, answer] of Object.entries(HOSTILE)) {
   test(`an upstream response with ${name.replaceAll('-', ' ')} is a 502`, async () => {
     wire.answers[name] = answer;
     for (const method of ['GET', 'POST']) {
-      const got = await ask(bytes({ line: `${method} /wire/${name} HTTP/1.1`, more: ['Content-Length: 0'] }), 1500);
+      const got = await askOne(bytes({ line: `${method} /wire/${name} HTTP/1.1`, more: ['Content-Length: 0'] }));
       const final = got.slice(got.lastIndexOf('HTTP/1.1'));
       assert.equal(statusOf(final), 502, got.slice(0, 300));
       assert.match(final, /upstream_unreachable/);

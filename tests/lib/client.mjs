@@ -38,9 +38,10 @@ export function connect(broker) {
 }
 
 /**
- * Sends bytes as they stand and returns all that comes back until the broker closes or `ms` pass without a byte.
+ * Sends bytes as they stand and returns all that comes back until the broker closes, `ms` pass without a byte, or
+ * `enough` says so of what has come.
  */
-export async function raw(broker, bytes, { ms = 1500 } = {}) {
+export async function raw(broker, bytes, { ms = 1500, enough = () => false } = {}) {
   const socket = await connect(broker);
   return new Promise((resolve) => {
     let got = '';
@@ -49,12 +50,24 @@ export async function raw(broker, bytes, { ms = 1500 } = {}) {
     socket.on('data', (d) => {
       got += d.toString('latin1');
       clearTimeout(timer);
-      timer = setTimeout(done, ms);
+      if (enough(got)) done();
+      else timer = setTimeout(done, ms);
     });
     socket.on('end', done);
     socket.on('error', done);
     socket.write(bytes);
   });
+}
+
+/** Whether `text` ends with a whole final response (not one to HEAD). */
+export function isWhole(text) {
+  const at = text.search(/HTTP\/1\.1 [2-5]\d\d/);
+  const end = text.indexOf('\r\n\r\n', at) + 4;
+  if (at < 0 || end < 4) return false;
+  const head = text.slice(at, end);
+  const length = /\r\ncontent-length: (\d+)/i.exec(head);
+  if (length) return text.length >= end + Number(length[1]);
+  return /\r\ntransfer-encoding: chunked/i.test(head) ? text.endsWith('\r\n0\r\n\r\n') || text.slice(end) === '0\r\n\r\n' : /^HTTP\/1\.1 (204|304)/.test(head);
 }
 
 /** Status code of a raw answer, or 0. */
