@@ -88,7 +88,7 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 
 	(void)p;
 	if (c->caller.op) {
-		log_event(LOG_LEVEL_WARN, "control_protocol", "actor",
+		log_event(LOG_LEVEL_WARN, "control-protocol", "actor",
 		          "%s: a second request before the first one's answer",
 		          c->caller.actor);
 		client_free(c);
@@ -104,7 +104,7 @@ static void on_closed(struct ipc_peer *p, int err, void *arg)
 
 	(void)p;
 	if (err == RK_E_PROTOCOL)
-		log_event(LOG_LEVEL_WARN, "control_protocol", "actor", "%s: malformed message",
+		log_event(LOG_LEVEL_WARN, "control-protocol", "actor", "%s: malformed message",
 		          c->caller.actor);
 	client_free(c);
 }
@@ -131,7 +131,7 @@ static void turn_away(int sock, int err, const char *text)
 	struct msg_done done = {.err = err, .text = rk_str(text)};
 
 	if (ipc_send_blocking(sock, MSG_DONE, 0, &done, -1))
-		log_event(LOG_LEVEL_DEBUG, "control_refusal_unsent", NULL, "%s", "");
+		log_event(LOG_LEVEL_DEBUG, "control-refusal-unsent", NULL, "%s", "");
 	close(sock);
 }
 
@@ -166,7 +166,7 @@ static void admit(struct control *ctl, int sock)
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0) {
 		close(sock);
 	} else if (who.uid != 0 && who.uid != ctl->k->env.owner_uid) {
-		log_event(LOG_LEVEL_WARN, "control_denied", "uid", "%u", (unsigned)who.uid);
+		log_event(LOG_LEVEL_WARN, "control-denied", "uid", "%u", (unsigned)who.uid);
 		turn_away(sock, RK_E_DENIED,
 		          "only root and the owner of the state directory may manage this "
 		          "broker");

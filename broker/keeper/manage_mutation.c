@@ -145,7 +145,7 @@ static void end_undurable(struct manage_op *op, int err, const char *why)
 	struct rk_fault fault;
 
 	undurable_add(op->m, op->target);
-	log_event(LOG_LEVEL_ERROR, "change_not_durable", op->mutation->action, "%s: %s",
+	log_event(LOG_LEVEL_ERROR, "change-not-durable", op->mutation->action, "%s: %s",
 	          op->target, why);
 	rk_fail(&fault, err,
 	        "in force now, but not stored, so a restart would undo it: try again (%.380s)",
@@ -166,7 +166,7 @@ static void store_done(struct worker_job *job)
 			return;
 		manage_detail(op, "%s", fault.text);
 		if (append_row(op, ".failed", NULL))
-			log_event(LOG_LEVEL_ERROR, "change_failed", op->mutation->action,
+			log_event(LOG_LEVEL_ERROR, "change-failed", op->mutation->action,
 			          "%s: %s", op->target, fault.text);
 		if (is_urgent(op))
 			end_undurable(op, err, fault.text);
@@ -181,14 +181,14 @@ static void store_done(struct worker_job *job)
 	if (err) {
 		rk_fail(&fault, err, "stored, but in force only after a restart: %.400s",
 		        op->fault.text);
-		log_event(LOG_LEVEL_ERROR, "change_not_in_force", op->mutation->action,
+		log_event(LOG_LEVEL_ERROR, "change-not-in-force", op->mutation->action,
 		          "%s: %s", op->target, op->fault.text);
 		end_error(op, err, &fault);
 	} else if (op->row_err) {
 		rk_fail(&fault, op->row_err,
 		        "in force and stored, but its audit row could not be written: %.380s",
 		        audit_why(op, op->row_err));
-		log_event(LOG_LEVEL_ERROR, "change_not_audited", op->mutation->action, "%s: %s",
+		log_event(LOG_LEVEL_ERROR, "change-not-audited", op->mutation->action, "%s: %s",
 		          op->target, audit_why(op, op->row_err));
 		end_error(op, op->row_err, &fault);
 	} else {
