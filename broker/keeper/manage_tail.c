@@ -31,8 +31,8 @@ struct audit_tail {
 	struct pipeline_tail sub;
 	bool subscribed;
 	struct audit_filter *filter;
-	TAILQ_HEAD(, open_row) ages;
-	LIST_HEAD(, open_row) bucket[BUCKETS];
+	TAILQ_HEAD(open_ages, open_row) ages;
+	LIST_HEAD(open_bucket, open_row) bucket[BUCKETS];
 	unsigned open;
 	size_t open_bytes;
 	struct rk_buf backlog; /* LIST of encoded entries that had no room */
@@ -43,14 +43,11 @@ struct audit_tail {
 
 static struct open_row *open_find(struct audit_tail *t, const uint8_t id[16])
 {
-	struct open_row *o;
+	struct open_row *o = LIST_FIRST(&t->bucket[id[0]]);
 
-	LIST_FOREACH(o, &t->bucket[id[0]], in_bucket)
-	{
-		if (memcmp(o->request_id, id, sizeof o->request_id) == 0)
-			return o;
-	}
-	return NULL;
+	while (o && memcmp(o->request_id, id, sizeof o->request_id) != 0)
+		o = LIST_NEXT(o, in_bucket);
+	return o;
 }
 
 static void open_drop(struct audit_tail *t, struct open_row *o)
