@@ -81,17 +81,22 @@ static const char *audit_why(const struct manage_op *op, int err)
 	return text[0] ? text : rk_strerror(err);
 }
 
-static int append_row(struct manage_op *op, const char *outcome, pipeline_row_done *done)
+static void fill_row(struct manage_op *op, const char *action)
 {
-	char action[MUTATION_ACTION_MAX];
-
-	snprintf(action, sizeof action, "%s%s", op->mutation->action, outcome);
 	op->row.type = AUDIT_MANAGE;
 	op->row.time_ms = 0;
 	op->row.actor = rk_str(op->actor);
 	op->row.action = rk_str(action);
 	op->row.target = rk_str(op->target);
 	op->row.detail = rk_str(op->detail);
+}
+
+static int append_row(struct manage_op *op, const char *outcome, pipeline_row_done *done)
+{
+	char action[MUTATION_ACTION_MAX];
+
+	snprintf(action, sizeof action, "%s%s", op->mutation->action, outcome);
+	fill_row(op, action);
 	return pipeline_append_row(op->k->pipeline, &op->row, done, op);
 }
 
@@ -186,7 +191,7 @@ static void store_done(struct worker_job *job)
 		end_error(op, err, &fault);
 	} else if (op->row_err) {
 		rk_fail(&fault, op->row_err,
-		        "in force and stored, but its audit row could not be written: %.380s",
+		        "in force and stored; its audit row waits for the journal: %.380s",
 		        audit_why(op, op->row_err));
 		log_event(LOG_LEVEL_ERROR, "change-not-audited", op->mutation->action, "%s: %s",
 		          op->target, audit_why(op, op->row_err));
@@ -226,8 +231,13 @@ static void row_done(int err, void *arg)
 		end_error(op, err, &fault);
 		return;
 	}
-	/* containment must outlive a restart even while the journal is away */
+	/* containment must outlive a restart even while the journal is away, and be told of
+	 * later */
 	op->row_err = err;
+	if (err) {
+		fill_row(op, op->mutation->action);
+		pipeline_keep_row(op->k->pipeline, &op->row);
+	}
 	submit_store(op);
 }
 

@@ -110,6 +110,12 @@ RK_MUST_CHECK int pipeline_append_row(struct pipeline *p, const struct audit_row
                                       pipeline_row_done *done, void *arg);
 
 /*
+ * A row that tells of something that did happen: appended like the others, but when the journal
+ * is away it is kept in memory until it is back.
+ */
+void pipeline_keep_row(struct pipeline *p, const struct audit_row *row);
+
+/*
  * Sends CUT for every request in flight of a key or through a connection, now. Requests that
  * are decided but not yet answered are judged again before their answer, from the index, so
  * change that first (key->revoked_ms, conn->enabled, index_conn_remove()).

@@ -119,6 +119,19 @@ int pipeline_append_row(struct pipeline *p, const struct audit_row *row,
 	return pl_row_add(p, &full, &what, true);
 }
 
+void pipeline_keep_row(struct pipeline *p, const struct audit_row *row)
+{
+	const struct pl_row what = {.keep = true};
+	struct audit_row full = *row;
+
+	if (!full.time_ms)
+		full.time_ms = rk_wall_ms();
+	if (!full.policy_version)
+		full.policy_version = *p->params.policy_version;
+	if (pl_row_add(p, &full, &what, true))
+		p->counters.dropped++;
+}
+
 /* ---- tail ---- */
 
 void pipeline_tail_add(struct pipeline *p, struct pipeline_tail *t)

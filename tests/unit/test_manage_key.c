@@ -404,6 +404,8 @@ static void test_a_revocation_is_stored_though_the_journal_is_away(void **state)
 	assert_true(load(w, key.id).revoked_ms > 0);
 	world_append_fails(w, 0);
 	WORLD_WAIT(w, pipeline_audit_ok(w->k.pipeline));
+	/* told of once the journal is back */
+	WORLD_WAIT(w, world_last_action(w, "key.revoke"));
 }
 
 static void test_a_revocation_that_could_not_be_stored_says_so_and_is_tried_again(void **state)
