@@ -375,8 +375,7 @@ void rk_secret_free(struct rk_secret *s)
 
 void rk_secret_wipe(struct rk_secret *s)
 {
-	if (s->p)
-		rk_wipe(s->p, s->cap);
+	rk_wipe(s->p, s->len);
 	s->len = 0;
 }
 

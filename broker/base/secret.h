@@ -53,8 +53,11 @@ RK_MUST_CHECK int rk_secret_alloc(struct rk_secret *s, size_t cap);
 /* Wipes and gives back; accepts a zeroed struct. s is zeroed. */
 void rk_secret_free(struct rk_secret *s);
 
-/* Wipes the len bytes in use, keeps the block; len becomes 0. Who writes past len wipes that
- * itself. */
+/*
+ * Wipes the len bytes in use and keeps the block; len becomes 0. Not the whole block: a
+ * datagram of 100 bytes in a block of 64 KiB must not cost 64 KiB. So len covers what was
+ * written, or the writer wipes the rest itself.
+ */
 void rk_secret_wipe(struct rk_secret *s);
 
 /* dst takes what src held; src is zeroed. */

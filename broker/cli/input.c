@@ -82,7 +82,7 @@ static int read_no_echo(const char *prompt, struct rk_secret *out)
 	if (n < 0)
 		return RK_E_IO;
 	if (out->len && out->p[out->len - 1] == '\n')
-		out->len--;
+		out->p[--out->len] = 0;
 	return out->len ? 0 : RK_E_INVALID;
 }
 

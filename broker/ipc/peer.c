@@ -134,8 +134,7 @@ static void block_recycle(struct ipc_peer *p, struct block *b)
 		block_free(b);
 		return;
 	}
-	rk_wipe(b->data.p, b->data.len);
-	b->data.len = 0;
+	rk_secret_wipe(&b->data);
 	b->next = NULL;
 	p->spare = b;
 }
@@ -313,9 +312,7 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 		}
 		p->rx.len = (size_t)n;
 		err = deliver(p, rk_secret_slice(&p->rx), fd);
-		/* only what came: to wipe all 64 KiB each time would cost more than the rest */
-		rk_wipe(p->rx.p, p->rx.len);
-		p->rx.len = 0;
+		rk_secret_wipe(&p->rx);
 	}
 	if (!p->dying && p->ops->batch_end)
 		p->ops->batch_end(p, p->arg);

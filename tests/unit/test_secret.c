@@ -177,18 +177,39 @@ static void moving_leaves_the_source_empty(void **state)
 }
 
 #ifndef RK_WITHOUT_WIPE
-static void wiping_keeps_the_block_and_clears_all_of_it(void **state)
+static void wiping_clears_the_bytes_in_use_and_keeps_the_block(void **state)
 {
 	RK_SECRET_AUTO s = {0};
+	unsigned char *block;
 
 	(void)state;
 	assert_int_equal(rk_secret_alloc(&s, 256), 0);
+	block = s.p;
 	memset(s.p, 1, s.cap);
 	s.len = 7;
 	rk_secret_wipe(&s);
+	assert_ptr_equal(s.p, block);
+	assert_int_equal(s.cap, 256);
 	assert_int_equal(s.len, 0);
-	for (size_t i = 0; i < s.cap; i++)
+	for (size_t i = 0; i < 7; i++)
 		assert_int_equal(s.p[i], 0);
+	/* a short datagram in a block of 64 KiB does not pay for 64 KiB */
+	assert_int_equal(s.p[7], 1);
+}
+
+static void freeing_clears_what_was_written_behind_the_bytes_in_use(void **state)
+{
+	RK_SECRET_AUTO s = {0};
+	unsigned char *block;
+
+	(void)state;
+	assert_int_equal(rk_secret_alloc(&s, 256), 0);
+	block = s.p;
+	memset(s.p, 1, s.cap);
+	s.len = 7;
+	rk_secret_free(&s);
+	for (size_t i = 0; i < 256; i++)
+		assert_int_equal(block[i], 0);
 }
 #endif
 
@@ -494,7 +515,8 @@ int main(void)
 	    cmocka_unit_test(adding_beyond_the_block_is_refused_and_changes_nothing),
 	    cmocka_unit_test(moving_leaves_the_source_empty),
 #ifndef RK_WITHOUT_WIPE
-	    cmocka_unit_test(wiping_keeps_the_block_and_clears_all_of_it),
+	    cmocka_unit_test(wiping_clears_the_bytes_in_use_and_keeps_the_block),
+	    cmocka_unit_test(freeing_clears_what_was_written_behind_the_bytes_in_use),
 #endif
 	    cmocka_unit_test(freeing_nothing_is_harmless),
 	    cmocka_unit_test(equality_needs_equal_length_and_bytes),
