@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,19 +137,18 @@ static int check_file(const char *path, enum db_mode mode, struct rk_fault *faul
 	return 0;
 }
 
+/* "3.4.1", "4.6.1 community": the number in front of the first dot */
 static int keep_major(void *arg, int columns, char **value, char **name)
 {
-	int *major = arg;
-
 	(void)name;
 	if (columns > 0 && value[0])
-		*major = atoi(value[0]);
+		rk_slice_u64(rk_slice(value[0], strcspn(value[0], ".")), arg);
 	return 0;
 }
 
 /* SQLCipher's major version. A plain SQLite in its place would write everything in the clear.
  */
-static int cipher_major(sqlite3 *db, int *major, struct rk_fault *fault)
+static int cipher_major(sqlite3 *db, uint64_t *major, struct rk_fault *fault)
 {
 	int rc = sqlite3_exec(db, "PRAGMA cipher_version", keep_major, major, NULL);
 
@@ -251,7 +251,7 @@ static int apply_pragmas(sqlite3 *db, enum db_mode mode, bool sync_full, struct 
 static int set_up(sqlite3 *db, const char *path, const struct rk_secret *key, enum db_mode mode,
                   bool sync_full, struct rk_fault *fault)
 {
-	int major = 0;
+	uint64_t major = 0;
 	int err;
 
 	sqlite3_extended_result_codes(db, 1);

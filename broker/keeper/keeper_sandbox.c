@@ -41,10 +41,12 @@ static const struct sandbox_path fixed[] = {
 /* Too many paths: the last ones are missing, which the module will report. */
 static void add(struct path_list *l, struct rk_slice path, unsigned access)
 {
-	char *text = l->text[l->count];
+	char *text;
 
-	if (l->count == MAX_PATHS || !path.n || path.p[0] != '/' ||
-	    !rk_slice_cstr(path, text, sizeof l->text[0]))
+	if (l->count == MAX_PATHS || !path.n || path.p[0] != '/')
+		return;
+	text = l->text[l->count];
+	if (!rk_slice_cstr(path, text, sizeof l->text[0]))
 		return;
 	l->path[l->count++] = (struct sandbox_path){text, access};
 }

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 
-enum { SLOTS_NONE = UINT32_MAX }; /* also the limit of the numbers */
+#define SLOTS_NONE UINT32_MAX /* also the limit of the numbers; no enum holds it */
 
 struct slots {
 	uint32_t *v;
