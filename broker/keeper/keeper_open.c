@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "keeper/row_encode.h"
 #include "keeper/store_keys.h"
 
 enum { PIN_MAX = 255, CHUNK_ROWS = 64, CHUNK_BYTES = CHUNK_ROWS * 512 };
@@ -173,7 +174,7 @@ static int first_rows_add(struct first_rows *f, const struct audit_row *row)
 		if (err)
 			return err;
 	}
-	n = record_encode(&audit_row_desc, row, f->mem + f->used, sizeof f->mem - f->used);
+	n = row_encode(row, f->mem + f->used, sizeof f->mem - f->used);
 	if (n < 0)
 		return rk_fail(&f->o->fault, (int)n, "a start row does not encode");
 	f->entry[f->count++].body = rk_slice(f->mem + f->used, (size_t)n);

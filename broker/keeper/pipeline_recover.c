@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "keeper/row_encode.h"
 
 void pl_keep(struct pipeline *p, struct rk_slice encoded)
 {
@@ -112,7 +113,7 @@ static void on_probe(evutil_socket_t fd, short what, void *arg)
 	         "%" PRIu64 " requests turned away, %" PRIu64 " rows kept", p->turned_away,
 	         p->kept);
 	row.detail = rk_str(detail);
-	n = record_encode(&audit_row_desc, &row, b->mem, AUDIT_MAX_ROW);
+	n = row_encode(&row, b->mem, AUDIT_MAX_ROW);
 	b->entry[0].body = rk_slice(b->mem, n > 0 ? (size_t)n : 0);
 	b->row[0] = (struct pl_row){0};
 	b->rows = 1;

@@ -1,6 +1,7 @@
 #include "keeper/pipeline_int.h"
 
 #include "base/clock.h"
+#include "keeper/row_encode.h"
 
 /* Texts of a relay or a module go into rows as printable ASCII. */
 struct rk_slice pl_printable(struct rk_slice from, char *to, size_t cap)
@@ -29,7 +30,7 @@ static int row_set_aside(struct pipeline *p, const struct audit_row *row,
 
 	if (!what->keep)
 		return RK_E_STATE;
-	n = record_encode(&audit_row_desc, row, bytes, sizeof bytes);
+	n = row_encode(row, bytes, sizeof bytes);
 	if (n < 0)
 		return (int)n;
 	pl_keep(p, rk_slice(bytes, (size_t)n));
@@ -47,7 +48,7 @@ int pl_row_add(struct pipeline *p, const struct audit_row *row, const struct pl_
 	b = pl_batch_room(p, 0);
 	if (!b)
 		return RK_E_NOMEM;
-	n = record_encode(&audit_row_desc, row, b->mem + b->used, AUDIT_MAX_ROW);
+	n = row_encode(row, b->mem + b->used, AUDIT_MAX_ROW);
 	if (n < 0)
 		return (int)n;
 	b->entry[b->rows].body = rk_slice(b->mem + b->used, (size_t)n);

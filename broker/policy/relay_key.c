@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 
+enum { PREFIX = 3 };
+
+static const char prefix[PREFIX + 1] = "rk_";
 static const char *const kind_names[HOLDER_KINDS] = {
     [HOLDER_APP] = "app",
     [HOLDER_AGENT] = "agent",
@@ -33,9 +36,9 @@ static int take_kind(struct rk_slice *text, enum holder_kind *kind)
 {
 	struct rk_slice rest;
 
-	if (!rk_slice_starts(*text, rk_str("rk_")))
+	if (!rk_slice_starts(*text, rk_str(prefix)))
 		return RK_E_INVALID;
-	rest = rk_slice_skip(*text, 3);
+	rest = rk_slice_skip(*text, PREFIX);
 	for (unsigned i = 0; i < HOLDER_KINDS; i++) {
 		struct rk_slice name = rk_str(kind_names[i]);
 		struct rk_slice behind = rk_slice_skip(rest, name.n);
@@ -118,4 +121,82 @@ int relay_key_parse_masked(struct rk_slice text, enum holder_kind *kind,
 	memcpy(hint, text.p, RELAY_KEY_HINT);
 	*kind = k;
 	return 0;
+}
+
+/* The length of the '_' at the front of text, also as a URL may carry it; 0: there is none. */
+static size_t underscore(struct rk_slice text)
+{
+	if (text.n && text.p[0] == '_')
+		return 1;
+	return rk_slice_starts(text, rk_str("%5F")) || rk_slice_starts(text, rk_str("%5f")) ? 3
+	                                                                                    : 0;
+}
+
+/* Skips "rk_" and everything in front of it. False: there is none. */
+static bool skip_to_kind(struct rk_slice *text)
+{
+	const char *at;
+
+	while (text->n && (at = memmem(text->p, text->n, prefix, PREFIX - 1))) {
+		size_t n;
+
+		*text = rk_slice_skip(*text, (size_t)(at - text->p) + PREFIX - 1);
+		n = underscore(*text);
+		*text = rk_slice_skip(*text, n);
+		if (n)
+			return true;
+	}
+	return false;
+}
+
+/* Skips "<kind>_" or "mgmt_<role>_". False: neither stands there. */
+static bool skip_to_tail(struct rk_slice *text)
+{
+	static const char mgmt[] = "mgmt";
+	struct rk_slice rest = *text;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < HOLDER_KINDS; i++) {
+		if (rk_slice_starts(*text, rk_str(kind_names[i])))
+			n = strlen(kind_names[i]);
+	}
+	if (rk_slice_starts(*text, rk_str(mgmt))) {
+		rest = rk_slice_skip(rest, sizeof mgmt - 1);
+		rest = rk_slice_skip(rest, underscore(rest));
+		while (n < rest.n && n < RELAY_KEY_ROLE_MAX && rest.p[n] >= 'a' &&
+		       rest.p[n] <= 'z')
+			n++;
+	}
+	rest = rk_slice_skip(rest, n);
+	*text = rk_slice_skip(rest, underscore(rest));
+	return n && rest.n != text->n;
+}
+
+/* The base62 characters at the front of text. */
+static size_t run_length(struct rk_slice text)
+{
+	size_t n = 0;
+
+	while (n < text.n && rk_base62_is(rk_slice(text.p + n, 1)))
+		n++;
+	return n;
+}
+
+void relay_key_redact(char *text, size_t n)
+{
+	const char *origin = text;
+	struct rk_slice left = rk_slice(text, n);
+	bool more = skip_to_kind(&left);
+
+	while (more) {
+		struct rk_slice tail = left;
+		size_t run = skip_to_tail(&tail) ? run_length(tail) : 0;
+
+		/* searched before stars are written: where two keys stand without a space, the
+		 * tail of the first one ends in the "rk" of the second */
+		more = skip_to_kind(&left);
+		if (run >= RELAY_KEY_REDACT)
+			memset(text + (tail.p - origin) + RELAY_KEY_ID, '*',
+			       run - RELAY_KEY_ID);
+	}
 }

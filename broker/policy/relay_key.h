@@ -25,6 +25,8 @@ enum {
 	RELAY_KEY_MAX = 3 + 6 + 1 + RELAY_KEY_TAIL, /* longest text, without NUL */
 	RELAY_KEY_HINT = 3,                         /* last characters shown: rk_vendor...91k */
 	RELAY_KEY_MASKED = 24,                      /* bytes for the masked form with NUL */
+	RELAY_KEY_REDACT = RELAY_KEY_ID + 20,       /* so much of a tail is worth hiding */
+	RELAY_KEY_ROLE_MAX = 16,                    /* of a management key */
 };
 
 /* "app", "agent", "person", "vendor"; "unknown" otherwise. */
@@ -51,5 +53,14 @@ void relay_key_mask(enum holder_kind kind, const char hint[RELAY_KEY_HINT],
 /* Reads the masked form back. RK_E_INVALID when text is not one. */
 RK_MUST_CHECK int relay_key_parse_masked(struct rk_slice text, enum holder_kind *kind,
                                          char hint[RELAY_KEY_HINT]);
+
+/*
+ * Overwrites with '*' what stands behind the id of everything in text[n] that looks like a
+ * relay or a management key: "rk_<kind>_" or "rk_mgmt_<role>_" and at least RELAY_KEY_REDACT
+ * base62 characters; '_' may be written as in a URL, "%5F". For texts that a caller chose and
+ * that are written down: people paste keys where they do not belong. Checksums are not looked
+ * at, so a key with a typing error or with its end cut off goes too. Linear in n.
+ */
+void relay_key_redact(char *text, size_t n);
 
 #endif

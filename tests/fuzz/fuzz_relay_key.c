@@ -1,6 +1,6 @@
 /*
  * Relay keys: the text as it is, and the text with the right checksum put at its end, because
- * no fuzzer guesses a CRC; and the masked form.
+ * no fuzzer guesses a CRC; the masked form; and a key planted into a text that is written down.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -37,12 +37,38 @@ static void try_masked(struct rk_slice text)
 	REQUIRE(rk_slice_is(text, masked));
 }
 
+/* A key that is planted into any text is gone afterwards, and nothing but tails is touched. */
+static void try_redact(const uint8_t *data, size_t size)
+{
+	static const char key[] = "rk_vendor_AbCdEfGhIjK90123456789abcdefghijABCDEFGHzZ09aA";
+	static const char secret[] = "0123456789abcdefghijABCDEFGHzZ09aA";
+	enum { ROOM = 4096 };
+	char text[ROOM + sizeof key], before[ROOM + sizeof key];
+	size_t at = size ? data[0] % size : 0, n = size + sizeof key - 1;
+
+	if (size > ROOM)
+		return;
+	memcpy(text, data, at);
+	memcpy(text + at, key, sizeof key - 1);
+	memcpy(text + at + sizeof key - 1, data + at, size - at);
+	memcpy(before, text, n);
+	relay_key_redact(text, n);
+	REQUIRE(!memmem(text + at, sizeof key - 1, secret, sizeof secret - 1));
+	for (size_t i = 0; i < n; i++)
+		REQUIRE(text[i] == before[i] ||
+		        (text[i] == '*' && rk_base62_is(rk_slice(before + i, 1))));
+	memcpy(before, text, n);
+	relay_key_redact(text, n);
+	REQUIRE(memcmp(text, before, n) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char fixed[2 * RELAY_KEY_MAX];
 
 	try_text(rk_slice(data, size));
 	try_masked(rk_slice(data, size));
+	try_redact(data, size);
 	if (size >= RELAY_KEY_CRC && size <= sizeof fixed) {
 		size_t n = size - RELAY_KEY_CRC;
 

@@ -340,3 +340,27 @@ test('every request is in the audit log, with its decision, and none of the secr
   const verified = await broker.json(['audit', 'verify']);
   assert.equal(verified.ok, true);
 });
+
+test('a relay key that somebody pastes where it does not belong is in neither the audit log nor the log', async () => {
+  const { key: pasted, id } = await broker.issueKey('mock', { holder: 'app:paste' });
+  const never = `rk_mgmt_admin_${pasted.split('_')[2]}`;
+  const encoded = pasted.replaceAll('_', '%5F');
+  const agent = { 'user-agent': `curl/8 (${pasted}${pasted})` };
+  await request(broker, 'GET', `/mock/pasted/${pasted}/${never}/x`, { key });
+  await request(broker, 'GET', `/mock/pasted/${encoded}`, { key });
+  await request(broker, 'GET', `/mock/pasted?a=1&${pasted}=1&${encoded}`, { key });
+  await request(broker, 'GET', '/mock/pasted', { key, headers: agent });
+  await request(broker, 'GET', `/${pasted}/pasted`, { key });
+  await request(broker, 'GET', `/${pasted}/pasted/${pasted}`, { headers: agent });
+  await raw(broker, `GET /mock/pasted/${pasted} HTTP/1.1\r\nHost: x\r\n${pasted}: 1\r\nBad ${pasted}\r\n\r\n`);
+  await sleep(200);
+  const exported = (await broker.cli(['audit', 'export', '--format', 'jsonl'])).stdout;
+  const rows = exported.split('\n').filter((l) => l.includes('pasted')).length;
+  assert.ok(rows >= 5, `${rows} rows`);
+  assert.ok(exported.includes(`/v1/pasted/rk_app_${id.slice(4)}${'*'.repeat(34)}/`), 'the id stays');
+  const secret = pasted.split('_')[2].slice(12);
+  for (const [name, text] of Object.entries({ exported, log: broker.log })) {
+    assert.ok(!text.includes(secret), `${name}: ${text.split('\n').filter((l) => l.includes(secret)).join('\n')}`);
+  }
+  assert.equal((await broker.json(['audit', 'verify'])).ok, true);
+});

@@ -190,6 +190,119 @@ static void test_kind_names_are_read_back_exactly(void **state)
 	assert_int_equal(holder_kind_parse(rk_str("vend"), &kind), RK_E_INVALID);
 }
 
+/* a key in its three parts, and what becomes of the last two */
+#define ID     "AbCdEfGhIjK9"
+#define SECRET "0123456789abcdefghijABCDEFGH"
+#define CRC    "zZ09aA"
+#define STARS  "**********************************"
+
+static void assert_redacted(const char *from, const char *to)
+{
+	char text[512];
+	size_t n = strlen(from);
+
+	assert_true(n < sizeof text && strlen(to) == n);
+	memcpy(text, from, n + 1);
+	relay_key_redact(text, n);
+	assert_string_equal(text, to);
+}
+
+static void assert_kept(const char *text)
+{
+	assert_redacted(text, text);
+}
+
+static void test_a_key_in_a_text_keeps_its_id_only(void **state)
+{
+	(void)state;
+	assert_redacted("rk_app_" ID SECRET CRC, "rk_app_" ID STARS);
+	assert_redacted("/v1/rk_agent_" ID SECRET CRC "/x", "/v1/rk_agent_" ID STARS "/x");
+	assert_redacted("k=rk_person_" ID SECRET CRC "&", "k=rk_person_" ID STARS "&");
+	assert_redacted("(rk_vendor_" ID SECRET CRC ")", "(rk_vendor_" ID STARS ")");
+	assert_redacted("xrk_app_" ID SECRET CRC, "xrk_app_" ID STARS);
+}
+
+static void test_a_management_key_in_a_text_keeps_its_role_and_id_only(void **state)
+{
+	(void)state;
+	assert_redacted("rk_mgmt_admin_" ID SECRET CRC, "rk_mgmt_admin_" ID STARS);
+	assert_redacted("rk_mgmt_abcdefghijklmnop_" ID SECRET CRC,
+	                "rk_mgmt_abcdefghijklmnop_" ID STARS);
+	assert_kept("rk_mgmt_abcdefghijklmnopq_" ID SECRET CRC);
+	assert_kept("rk_mgmt__" ID SECRET CRC);
+	assert_kept("rk_mgmt_" ID SECRET CRC);
+}
+
+static void test_a_key_whose_underscores_are_percent_encoded_goes_too(void **state)
+{
+	(void)state;
+	assert_redacted("rk%5Fapp%5F" ID SECRET CRC, "rk%5Fapp%5F" ID STARS);
+	assert_redacted("rk%5fapp_" ID SECRET CRC, "rk%5fapp_" ID STARS);
+	assert_redacted("rk%5Fmgmt%5Fadmin%5f" ID SECRET CRC, "rk%5Fmgmt%5Fadmin%5f" ID STARS);
+	assert_redacted("rk_app_" ID SECRET CRC "rk%5Fapp%5F" ID SECRET CRC,
+	                "rk_app_" ID STARS "**%5Fapp%5F" ID STARS);
+	assert_kept("rk%5Eapp%5F" ID SECRET CRC);
+	assert_kept("rk%5");
+}
+
+static void test_a_tail_with_the_prefix_in_it_hides_nothing_of_the_next_key(void **state)
+{
+	(void)state;
+	assert_redacted("rk_app_" ID "01234rk789abcdrkhijABCDEFGHi" CRC "rk_app_" ID SECRET CRC,
+	                "rk_app_" ID STARS "**_app_" ID STARS);
+}
+
+static void test_a_damaged_key_goes_as_a_whole_one_does(void **state)
+{
+	(void)state;
+	/* cut off, with a character too many, with a wrong checksum */
+	assert_redacted("rk_app_" ID "0123456789abcdefghij",
+	                "rk_app_" ID "********************");
+	assert_redacted("rk_app_" ID SECRET CRC "more", "rk_app_" ID STARS "****");
+	assert_redacted("rk_app_" ID SECRET "000000", "rk_app_" ID STARS);
+}
+
+static void test_every_key_of_a_text_goes_even_without_a_space_between_them(void **state)
+{
+	(void)state;
+	assert_redacted("rk_app_" ID SECRET CRC " rk_app_" ID SECRET CRC,
+	                "rk_app_" ID STARS " rk_app_" ID STARS);
+	assert_redacted("rk_app_" ID SECRET CRC "rk_vendor_" ID SECRET CRC,
+	                "rk_app_" ID STARS "**_vendor_" ID STARS);
+	assert_redacted("rk_rk_app_rk_app_" ID SECRET CRC, "rk_rk_app_rk_app_" ID STARS);
+}
+
+static void test_what_is_no_key_stays_as_it_is(void **state)
+{
+	(void)state;
+	assert_kept("");
+	assert_kept("rk_");
+	assert_kept("rk_app");
+	assert_kept("rk_app_");
+	assert_kept("rk_app_" ID);
+	assert_kept("rk_app_" ID "0123456789abcdefghi"); /* one short of what counts */
+	assert_kept("rk_app_" ID "-" SECRET CRC);
+	assert_kept("rk_app." ID SECRET CRC);
+	assert_kept("rk_apps_" ID SECRET CRC);
+	assert_kept("RK_APP_" ID SECRET CRC);
+	assert_kept("key_" ID);
+	assert_kept("rk_app...91k");
+}
+
+static void test_nothing_behind_the_given_bytes_is_touched(void **state)
+{
+	char text[] = "rk_app_" ID SECRET CRC;
+	const size_t short_of = sizeof "rk_app_" ID - 1 + 19;
+
+	(void)state;
+	relay_key_redact(text, short_of);
+	assert_string_equal(text, "rk_app_" ID SECRET CRC);
+	relay_key_redact(text, short_of + 1);
+	assert_string_equal(text, "rk_app_" ID "********************"
+	                          "ABCDEFGH" CRC);
+	relay_key_redact(NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +316,14 @@ int main(void)
 	    cmocka_unit_test(test_a_masked_key_shows_its_kind_and_last_three_characters),
 	    cmocka_unit_test(test_what_is_not_a_masked_key_is_refused),
 	    cmocka_unit_test(test_kind_names_are_read_back_exactly),
+	    cmocka_unit_test(test_a_key_in_a_text_keeps_its_id_only),
+	    cmocka_unit_test(test_a_management_key_in_a_text_keeps_its_role_and_id_only),
+	    cmocka_unit_test(test_a_key_whose_underscores_are_percent_encoded_goes_too),
+	    cmocka_unit_test(test_a_tail_with_the_prefix_in_it_hides_nothing_of_the_next_key),
+	    cmocka_unit_test(test_a_damaged_key_goes_as_a_whole_one_does),
+	    cmocka_unit_test(test_every_key_of_a_text_goes_even_without_a_space_between_them),
+	    cmocka_unit_test(test_what_is_no_key_stays_as_it_is),
+	    cmocka_unit_test(test_nothing_behind_the_given_bytes_is_touched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
