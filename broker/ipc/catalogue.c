@@ -339,6 +339,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(AUDIT_VERIFIED, audit_verified, KEEPER, CONTROL, SERVE),
 	ROW(DONE, done, KEEPER, CONTROL | CONSOLE, SERVE),
 	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
+	ROW(AGAIN, empty, RELAY, KEEPER, SERVE),
 };
 /* clang-format on */
 

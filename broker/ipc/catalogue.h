@@ -53,6 +53,8 @@ enum ipc_type {
 	MSG_DONE,
 	/* supervisor and roles, after a reload */
 	MSG_LOG_LEVEL,
+	/* keeper and relay, of a request in flight */
+	MSG_AGAIN,
 	MSG_TYPES
 };
 

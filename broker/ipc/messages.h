@@ -138,7 +138,10 @@ struct msg_authorize {
 	struct rk_slice user_agent;
 };
 
-/* keeper -> relay. For anything but DECISION_ALLOWED only decision and reason are set. */
+/*
+ * keeper -> relay. For anything but DECISION_ALLOWED only decision and reason are set, and the
+ * exchange is over: no COMPLETE follows.
+ */
 struct msg_decision {
 	uint8_t decision;
 	uint16_t reason;
@@ -152,6 +155,12 @@ struct msg_decision {
 struct msg_cut {
 	uint16_t reason;
 };
+
+/*
+ * AGAIN, relay -> keeper, an empty body: the pooled upstream connection of an allowed exchange
+ * (the message id) died before it answered, and the head is wiped. Asks for a second DECISION,
+ * once an exchange; until that comes, the relay says nothing else of it.
+ */
 
 /* relay -> keeper: how an allowed exchange ended. Message id: the exchange. */
 struct msg_complete {

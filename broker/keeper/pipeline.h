@@ -92,6 +92,11 @@ RK_MUST_CHECK int pipeline_authorize(struct pipeline *p, struct relay_link *link
 /* A COMPLETE before the DECISION withdraws the request: no decision follows it. */
 RK_MUST_CHECK int pipeline_complete(struct pipeline *p, struct relay_link *link, uint64_t id,
                                     const struct msg_complete *m);
+/*
+ * A second DECISION for an allowed request: judged and unwrapped anew. RK_E_PROTOCOL also when
+ * the request was not answered yet, or was granted a second one before.
+ */
+RK_MUST_CHECK int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id);
 void pipeline_refused(struct pipeline *p, const struct msg_refused *m);
 
 /* The relay is gone: its open requests end with outcome `broker`. */

@@ -19,7 +19,7 @@
 struct pl_batch;
 
 enum pl_state {
-	PL_WAITING, /* decided; its row is not durable or its credential not there */
+	PL_WAITING, /* decided; for its row to be durable and its credential to be there */
 	PL_RUNNING, /* DECISION allowed was sent */
 };
 
@@ -34,10 +34,11 @@ struct pl_request {
 	uint8_t request_id[16];
 	uint32_t unwrap_us;
 	uint16_t reason;  /* of the decision */
+	uint16_t cut;     /* of the CUT that was sent; REASON_OK: none was */
 	uint8_t state;    /* enum pl_state */
 	uint8_t outcome;  /* once withdrawn: for its RESPONSE row */
 	bool row_durable; /* its REQUEST row is in the journal */
-	bool cut;         /* CUT was sent */
+	bool again;       /* a second decision was asked for */
 };
 
 /* One connection's secret, for the requests of one batch. */

@@ -117,6 +117,14 @@ static void answer_refused(struct pl_request *r, enum reason reason)
 		send_refusal(r->link, r->in_link.id, reason);
 }
 
+/* What a late refusal leaves: before the second decision the request may have gone out. */
+static uint8_t late_outcome(const struct pl_request *r)
+{
+	if (!r->link)
+		return r->outcome;
+	return r->again ? OUTCOME_UPSTREAM_GONE : OUTCOME_NOT_SENT;
+}
+
 /* The journal says that it was allowed: what became of it must stand there too. */
 static void refuse_late(struct pl_request *r, enum reason reason, const char *detail)
 {
@@ -124,7 +132,7 @@ static void refuse_late(struct pl_request *r, enum reason reason, const char *de
 	struct msg_complete m = {
 	    .status = reason_info(reason)->status,
 	    .reason = (uint16_t)reason,
-	    .outcome = r->link ? OUTCOME_NOT_SENT : r->outcome,
+	    .outcome = late_outcome(r),
 	    .detail = rk_str(detail),
 	};
 
@@ -176,7 +184,7 @@ static void send_allowed(struct pl_request *r)
 		r->state = PL_RUNNING;
 }
 
-/* The credential was rotated since: the new one is wanted, the row stands. */
+/* It was rotated since, or is wanted for a second try; the row stands. */
 static void take_fresh_credential(struct pl_request *r)
 {
 	struct pipeline *p = r->p;
@@ -189,6 +197,14 @@ static void take_fresh_credential(struct pl_request *r)
 	pl_credential_attach(p, r, conn);
 	p->open->urgent = true;
 	pl_wake(p);
+}
+
+/* Once more, as things are now. A CUT that crossed an AGAIN holds, whatever came after it. */
+static enum reason judge(const struct pl_request *r)
+{
+	if (r->cut != REASON_OK)
+		return (enum reason)r->cut;
+	return authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
 }
 
 static enum reason reason_of_unwrap(int err)
@@ -206,7 +222,7 @@ void pl_request_ready(struct pl_request *r)
 		refuse_late(r, REASON_OK, "");
 		return;
 	}
-	now = authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
+	now = judge(r);
 	if (now != REASON_OK)
 		refuse_late(r, now, "changed after the decision");
 	else if (r->flight.conn->upstream_id != c->upstream_id)
@@ -325,12 +341,40 @@ int pipeline_complete(struct pipeline *p, struct relay_link *link, uint64_t id,
 	if (!r)
 		return RK_E_PROTOCOL;
 	if (r->state == PL_WAITING) {
-		r->outcome = OUTCOME_NOT_SENT;
+		r->outcome = r->again ? m->outcome : OUTCOME_NOT_SENT;
 		request_unlink(p, r);
 		return 0;
 	}
 	pl_row_response(p, r, m);
 	request_free(p, r);
+	return 0;
+}
+
+static enum reason judge_again(const struct pl_request *r)
+{
+	const struct pipeline *p = r->p;
+
+	if (!p->audit_ok)
+		return REASON_AUDIT_UNAVAILABLE;
+	if (!p->unsealed)
+		return REASON_SEALED;
+	return overloaded(p) ? REASON_OVERLOADED : judge(r);
+}
+
+int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id)
+{
+	struct pl_request *r = request_find(p, link, id);
+	enum reason now;
+
+	if (!r || r->state != PL_RUNNING || r->again)
+		return RK_E_PROTOCOL;
+	r->again = true;
+	r->state = PL_WAITING;
+	now = judge_again(r);
+	if (now != REASON_OK)
+		refuse_late(r, now, "no second try");
+	else
+		take_fresh_credential(r);
 	return 0;
 }
 
@@ -388,9 +432,9 @@ static void cut(struct pl_request *r, enum reason reason)
 {
 	const struct msg_cut m = {.reason = (uint16_t)reason};
 
-	if (r->state != PL_RUNNING || r->cut || !r->link)
+	if (r->state != PL_RUNNING || r->cut != REASON_OK || !r->link)
 		return;
-	r->cut = true;
+	r->cut = (uint16_t)reason;
 	relay_link_send(r->link, MSG_CUT, r->in_link.id, &m);
 }
 

@@ -64,6 +64,19 @@ int pl_row_add(struct pipeline *p, const struct audit_row *row, const struct pl_
 	return 0;
 }
 
+/* Printable, behind "retried" when the relay had the credential a second time. */
+static struct rk_slice response_detail(const struct pl_request *r, struct rk_slice said,
+                                       char *to, size_t cap)
+{
+	static const struct rk_slice mark = {"retried, ", 9};
+	size_t n = r->again && r->state == PL_RUNNING ? mark.n : 0;
+
+	memcpy(to, mark.p, n);
+	if (n && said.n == 0)
+		return rk_slice(to, n - 2);
+	return rk_slice(to, n + pl_printable(said, to + n, cap - n).n);
+}
+
 void pl_row_response(struct pipeline *p, const struct pl_request *r,
                      const struct msg_complete *m)
 {
@@ -82,7 +95,7 @@ void pl_row_response(struct pipeline *p, const struct pl_request *r,
 	    .upstream_us = m->upstream_us,
 	    .total_us = m->total_us,
 	    .outcome = m->outcome,
-	    .detail = pl_printable(m->detail, detail, sizeof detail),
+	    .detail = response_detail(r, m->detail, detail, sizeof detail),
 	};
 
 	memcpy(row.request_id, r->request_id, sizeof row.request_id);

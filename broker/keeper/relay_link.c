@@ -193,6 +193,9 @@ static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 	case MSG_COMPLETE:
 		err = p ? pipeline_complete(p, link, m->id, &m->body.complete) : RK_E_PROTOCOL;
 		break;
+	case MSG_AGAIN:
+		err = p ? pipeline_again(p, link, m->id) : RK_E_PROTOCOL;
+		break;
 	case MSG_REFUSED:
 		if (p)
 			pipeline_refused(p, &m->body.refused);

@@ -13,7 +13,6 @@ static const uint32_t table_ms[DEADLINE_KINDS] = {
     [DEADLINE_CLIENT_WRITE] = 60000,
     [DEADLINE_POOL] = 60000,
     [DEADLINE_LINGER] = 3000,
-    [DEADLINE_RETRY] = 1000,
     [DEADLINE_RETIRED] = 60000,
 };
 

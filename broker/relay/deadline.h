@@ -27,7 +27,6 @@ enum deadline_kind {
 	DEADLINE_CLIENT_WRITE,  /* the client does not read */
 	DEADLINE_POOL,          /* upstream connection without a request */
 	DEADLINE_LINGER,        /* answered, waiting for the client to leave */
-	DEADLINE_RETRY,         /* the request head is kept for a second try */
 	DEADLINE_RETIRED,       /* replaced upstream, decisions for it may be on their way */
 	DEADLINE_KINDS
 };

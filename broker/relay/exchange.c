@@ -72,14 +72,6 @@ uint64_t exchange_id(const struct exchange *ex)
 
 static void on_deadline(void *arg);
 
-/* The upstream had its time to close a stale connection under our request. */
-static void on_retry_over(void *arg)
-{
-	struct exchange *ex = arg;
-
-	rk_secret_free(&ex->head);
-}
-
 struct exchange *exchange_new(struct client *c, struct request *req)
 {
 	struct exchange *ex = calloc(1, sizeof *ex);
@@ -96,7 +88,6 @@ struct exchange *exchange_new(struct client *c, struct request *req)
 	ex->client = c;
 	ex->started_us = c->started_us;
 	ex->deadline = (struct deadline){.expired = on_deadline, .arg = ex};
-	ex->retry = (struct deadline){.expired = on_retry_over, .arg = ex};
 	c->exchange = ex;
 	deadline_set(&ex->relay->deadlines, &ex->deadline, DEADLINE_DECISION);
 	return ex;
@@ -108,7 +99,6 @@ static void release(struct exchange *ex)
 
 	ex->st = EXCHANGE_ENDED;
 	deadline_clear(&r->deadlines, &ex->deadline);
-	deadline_clear(&r->deadlines, &ex->retry);
 	rk_secret_free(&ex->head);
 	upstream_close(ex->conn);
 	ex->conn = NULL;
@@ -154,6 +144,8 @@ void exchange_end(struct exchange *ex, enum audit_outcome outcome, enum reason r
 {
 	struct relay *r = ex->relay;
 
+	if (outcome == OUTCOME_NOT_SENT && ex->sent_us)
+		outcome = OUTCOME_UPSTREAM_GONE; /* it was, on the connection that died */
 	ex->complete = (struct msg_complete){
 	    .status = (uint16_t)ex->status,
 	    .reason = (uint16_t)reason,
@@ -205,6 +197,14 @@ void exchange_fail(struct exchange *ex, enum audit_outcome outcome, enum reason 
 	client_step(c, false);
 }
 
+static void end_without_client(struct exchange *ex)
+{
+	bool sent = ex->sent_us || ex->st >= EXCHANGE_SENDING;
+
+	exchange_end(ex, sent ? OUTCOME_CLIENT_GONE : OUTCOME_NOT_SENT, REASON_OK,
+	             "client_gone");
+}
+
 void exchange_client_gone(struct exchange *ex)
 {
 	struct client *c = ex->client;
@@ -215,9 +215,7 @@ void exchange_client_gone(struct exchange *ex)
 		c->exchange = NULL;
 		deadline_clear(&ex->relay->deadlines, &ex->deadline);
 	} else {
-		exchange_end(ex,
-		             ex->st < EXCHANGE_SENDING ? OUTCOME_NOT_SENT : OUTCOME_CLIENT_GONE,
-		             REASON_OK, "client_gone");
+		end_without_client(ex);
 	}
 	client_close(c);
 }
@@ -262,6 +260,28 @@ static void set_cut(struct exchange *ex, int64_t cut_at_ms)
 		r->next_cut_ms = cut_at_ms;
 }
 
+void exchange_ask_again(struct exchange *ex)
+{
+	static const struct msg_empty empty;
+	struct relay *r = ex->relay;
+
+	rk_secret_free(&ex->head);
+	upstream_close(ex->conn);
+	ex->conn = NULL;
+	if (!r->keeper || ipc_peer_send(r->keeper, MSG_AGAIN, ex->id, &empty) < 0) {
+		exchange_fail(ex, OUTCOME_UPSTREAM_GONE, REASON_UPSTREAM_FAILED,
+		              "upstream_closed");
+		return;
+	}
+	ex->retried = true;
+	ex->upload_done = false;
+	ex->upload_failed = false;
+	upstream_unref(ex->upstream); /* its credential may be another one by now */
+	ex->upstream = NULL;
+	ex->st = EXCHANGE_ASKED;
+	deadline_set(&r->deadlines, &ex->deadline, DEADLINE_DECISION);
+}
+
 void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 {
 	struct relay *r = ex->relay;
@@ -271,7 +291,7 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	ex->allowed = m->decision == DECISION_ALLOWED;
 	if (!ex->client) {
-		exchange_end(ex, OUTCOME_NOT_SENT, REASON_OK, "client_gone");
+		end_without_client(ex);
 		return;
 	}
 	if (!ex->allowed) {
@@ -295,7 +315,7 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	}
 	set_cut(ex, m->cut_at_ms);
-	exchange_connect(ex, false);
+	exchange_connect(ex, ex->retried);
 }
 
 /* ---- the upstream's connection ---- */

@@ -4,6 +4,9 @@
  *
  * Every allowed exchange is completed towards the keeper exactly once, whatever ends it. A
  * client that leaves before the decision leaves the exchange behind, which waits for it.
+ *
+ * The head with the upstream's secret is wiped once it is written. A request that may be sent a
+ * second time is decided a second time: back to EXCHANGE_ASKED.
  */
 #ifndef RELAY_EXCHANGE_H
 #define RELAY_EXCHANGE_H
@@ -14,7 +17,7 @@
 #include "relay/upstream.h"
 
 enum exchange_state {
-	EXCHANGE_ASKED,     /* waits for the decision */
+	EXCHANGE_ASKED,     /* waits for the decision, the first or the second */
 	EXCHANGE_DIALLING,  /* waits for a connection to the upstream */
 	EXCHANGE_SENDING,   /* the head is being written */
 	EXCHANGE_WAITING,   /* no whole response head yet; the body may be under way */
@@ -35,10 +38,9 @@ struct exchange {
 	struct span up_out;
 	struct flow up, down;
 	struct deadline deadline;
-	struct deadline retry; /* until when the head of an idempotent request is kept */
 	enum exchange_state st;
 	bool allowed;
-	bool retried;
+	bool retried; /* goes, or is to go, over a second connection: a fresh one */
 	bool upload_done, upload_failed;
 	bool got_byte;      /* of the response */
 	bool client_keep;   /* the client's connection lives on after this response */
@@ -64,6 +66,9 @@ void exchange_forget(struct exchange *ex);
 
 /* The exchange of an id, or NULL. */
 struct exchange *exchange_find(struct relay *r, uint64_t id);
+
+/* Asks for a second decision: the connection that the head went out on is dead. */
+void exchange_ask_again(struct exchange *ex);
 
 /* The keeper's answer; slices in m are used before this returns. */
 void exchange_decided(struct exchange *ex, const struct msg_decision *m);

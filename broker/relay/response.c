@@ -173,12 +173,7 @@ bool response_read(struct exchange *ex)
 		transfer_upstream_died(ex);
 		return false;
 	}
-	if (!ex->got_byte) {
-		ex->got_byte = true;
-		deadline_clear(&ex->relay->deadlines, &ex->retry);
-		if (ex->st != EXCHANGE_SENDING)
-			rk_secret_free(&ex->head);
-	}
+	ex->got_byte = true;
 	in->len += (size_t)n;
 	return parse(ex);
 }

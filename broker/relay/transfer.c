@@ -54,22 +54,13 @@ static bool upload(struct exchange *ex)
 	return true;
 }
 
-static bool may_retry(const struct exchange *ex)
-{
-	return ex->conn->reused && !ex->retried && ex->req->idempotent &&
-	       ex->req->body == H1_BODY_NONE;
-}
-
 static void head_written(struct exchange *ex)
 {
 	struct client *c = ex->client;
 
 	ex->st = EXCHANGE_WAITING;
 	ex->sent_us = loop_now_us(ex->relay->loop);
-	if (may_retry(ex))
-		deadline_set(&ex->relay->deadlines, &ex->retry, DEADLINE_RETRY);
-	else
-		rk_secret_free(&ex->head);
+	rk_secret_free(&ex->head);
 	if (ex->up.ended) {
 		ex->upload_done = true;
 		c->settled = true;
@@ -82,6 +73,7 @@ static void head_written(struct exchange *ex)
 	    span_hold(&ex->relay->blocks, &c->out)) {
 		static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
+		ex->req->expect_continue = false; /* once, also when it is sent again */
 		memcpy(span_end(&c->out), go_on, sizeof go_on - 1);
 		c->out.len += sizeof go_on - 1;
 		if (client_flush(c) != 0) {
@@ -116,23 +108,28 @@ void transfer_start(struct exchange *ex)
 	send_head(ex);
 }
 
+/* Whether it does no harm to send it once more, and all of it can be (RFC 9110 9.2.2). */
+static bool may_repeat(const struct exchange *ex)
+{
+	return ex->req->idempotent && ex->up.bytes == 0 && ex->req->body != H1_BODY_CHUNKED;
+}
+
 void transfer_upstream_died(struct exchange *ex)
 {
-	bool nothing_sent = ex->head_off == 0;
-	bool again = ex->conn->reused && !ex->retried && !ex->got_byte && ex->head.p &&
-	             (nothing_sent || may_retry(ex));
+	/* a pooled connection that the upstream had given up: not the request's fault */
+	bool stale = ex->conn->reused && !ex->retried && !ex->got_byte;
 
-	if (!again) {
+	if (stale && ex->st == EXCHANGE_SENDING && ex->head_off == 0) {
+		upstream_close(ex->conn);
+		ex->conn = NULL;
+		ex->retried = true;
+		exchange_connect(ex, true);
+	} else if (stale && may_repeat(ex)) {
+		exchange_ask_again(ex);
+	} else {
 		exchange_fail(ex, OUTCOME_UPSTREAM_GONE, REASON_UPSTREAM_FAILED,
 		              "upstream_closed");
-		return;
 	}
-	/* a pooled connection that the upstream had given up: not the request's fault */
-	deadline_clear(&ex->relay->deadlines, &ex->retry);
-	upstream_close(ex->conn);
-	ex->conn = NULL;
-	ex->retried = true;
-	exchange_connect(ex, true);
 }
 
 /* ---- towards the client ---- */

@@ -2,16 +2,24 @@
  * The upstream of tests/lib/relay_world.h: a thread for each connection, manners by path. Also
  * starts and ends the whole world.
  *
- *   /v1/echo       the request as it came, head and body, as text
- *   /v1/count      reads the body, answers with its length
- *   /v1/big/N      N bytes with Content-Length        /v1/chunked/N  the same in chunks
- *   /v1/sse        three events; before the second and third it waits for a byte in world.go
- *   /v1/close      without length, the end closes it  /v1/cut        half of what it promised,
- * then reset /v1/hints      103, 103, then 200                 /v1/empty, /v1/unchanged   204,
- * 304 /v1/early      answers 413 without reading the body, then closes /v1/surplus    bytes
- * behind the response          /v1/garbage    no HTTP /v1/once       answers and closes without
- * a word that it will /v1/silent     never answers                      /v1/cookie Set-Cookie
- * and more
+ *   /v1/echo        the request as it came, head and body, as text
+ *   /v1/count       reads the body, answers with its length
+ *   /v1/big/N       N bytes with Content-Length
+ *   /v1/chunked/N   the same in chunks
+ *   /v1/sse         three events; before the second and third it waits for a byte in world.go
+ *   /v1/close       without length: the end closes it
+ *   /v1/cut         half of what it promised, then reset
+ *   /v1/hints       103, 103, then 200
+ *   /v1/empty       204
+ *   /v1/unchanged   304
+ *   /v1/early       answers 413 without reading the body, then closes
+ *   /v1/surplus     bytes behind the response
+ *   /v1/garbage     no HTTP
+ *   /v1/once        answers, and closes without a word that it will
+ *   /v1/stale       as echo on a connection of its own; on a used one, hangs up at the head
+ *   /v1/gone        hangs up without an answer
+ *   /v1/silent      never answers
+ *   /v1/cookie      Set-Cookie and more
  */
 #ifndef TESTS_RELAY_UPSTREAM_H
 #define TESTS_RELAY_UPSTREAM_H
@@ -116,7 +124,7 @@ static inline bool up_serve(struct peer *p)
 {
 	struct reply r;
 	char path[256] = "", text[64];
-	bool on = false;
+	bool on = false; /* so also for /v1/gone */
 
 	reply_read_head(p, &r);
 	if (r.head[0] == '\0' || sscanf(r.head, "%*s %255s", path) != 1) {
@@ -124,6 +132,7 @@ static inline bool up_serve(struct peer *p)
 		return false;
 	}
 	path[strcspn(path, "?")] = '\0';
+	p->served++;
 	if (strcmp(path, "/v1/early") == 0) {
 		char rest[4096];
 
@@ -136,8 +145,12 @@ static inline bool up_serve(struct peer *p)
 		reply_free(&r);
 		return false;
 	}
+	if (strcmp(path, "/v1/stale") == 0 && p->served > 1) {
+		reply_free(&r);
+		return false;
+	}
 	up_body(p, &r);
-	if (strcmp(path, "/v1/echo") == 0) {
+	if (strcmp(path, "/v1/echo") == 0 || strcmp(path, "/v1/stale") == 0) {
 		on = up_echo(p, &r);
 	} else if (strcmp(path, "/v1/count") == 0) {
 		snprintf(text, sizeof text, "%zu", r.body_n);
@@ -183,7 +196,7 @@ static inline bool up_serve(struct peer *p)
 		             "Connection: X-Hop\r\nX-Hop: 1\r\nAlt-Svc: h3=\":443\"\r\n"
 		             "x-ratelimit-limit-requests: 60\r\n",
 		             "ok", 2);
-	} else {
+	} else if (strcmp(path, "/v1/gone") != 0) {
 		on = up_text(p, "404 Not Found", "", "none", 4);
 	}
 	reply_free(&r);

@@ -38,6 +38,8 @@
 
 enum { WORLD_NOTES = 4096 };
 
+#define WORLD_SILENT REASON_COUNT /* AGAIN stays unanswered */
+
 /* What the keeper was told about the end of one exchange, or of a refusal. */
 struct world_note {
 	uint64_t id;
@@ -61,7 +63,8 @@ static struct world {
 	unsigned note_count;
 	uint64_t last_id; /* of AUTHORIZE */
 	unsigned allowed, completed;
-	unsigned asked;
+	unsigned asked, asked_again;
+	enum reason again; /* what AGAIN is answered with; WORLD_SILENT: nothing */
 	char last_query_names[256];
 	unsigned upstream_accepted;
 	int go[2]; /* a byte lets a waiting handler of the upstream go on */
@@ -267,6 +270,29 @@ static inline void world_decide(int sock, const struct ipc_message *m)
 	(void)!ipc_send_blocking(sock, MSG_DECISION, m->id, &d, -1);
 }
 
+/* A second try of a request that was allowed; a refusal ends it without a COMPLETE. */
+static inline void world_decide_again(int sock, uint64_t id)
+{
+	struct msg_decision d = {.decision = DECISION_ALLOWED};
+	enum reason reason;
+
+	pthread_mutex_lock(&world.lock);
+	reason = world.again;
+	world.completed += reason != REASON_OK && reason != WORLD_SILENT;
+	pthread_cond_broadcast(&world.changed);
+	pthread_mutex_unlock(&world.lock);
+	if (reason == REASON_OK) {
+		d.upstream_id = 1;
+		d.inject_headers = rk_str("Authorization: Bearer " WORLD_SECRET "\r\n");
+	} else if (reason != WORLD_SILENT) {
+		d.decision = (uint8_t)reason_info(reason)->decision;
+		d.reason = (uint16_t)reason;
+	} else {
+		return;
+	}
+	(void)!ipc_send_blocking(sock, MSG_DECISION, id, &d, -1);
+}
+
 static inline void *world_keep(void *arg)
 {
 	int sock = (int)(intptr_t)arg;
@@ -287,6 +313,12 @@ static inline void *world_keep(void *arg)
 
 			if (m.type == MSG_AUTHORIZE) {
 				world_decide(sock, &m);
+			} else if (m.type == MSG_AGAIN) {
+				pthread_mutex_lock(&world.lock);
+				world.asked_again++;
+				pthread_cond_broadcast(&world.changed);
+				pthread_mutex_unlock(&world.lock);
+				world_decide_again(sock, m.id);
 			} else if (m.type == MSG_COMPLETE) {
 				note.reason = m.body.complete.reason;
 				note.status = m.body.complete.status;
@@ -355,6 +387,38 @@ static inline void world_keeper_starts(int sock)
 	world_gate(true, true);
 }
 
+/* What second tries are answered with from now on. */
+static inline void world_set_again(enum reason reason)
+{
+	pthread_mutex_lock(&world.lock);
+	world.again = reason;
+	pthread_mutex_unlock(&world.lock);
+}
+
+/* Waits until n second tries were asked for in all; how many there were. */
+static inline unsigned world_wait_again(unsigned n)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 5;
+	pthread_mutex_lock(&world.lock);
+	while (world.asked_again < n &&
+	       pthread_cond_timedwait(&world.changed, &world.lock, &until) == 0)
+		;
+	n = world.asked_again;
+	pthread_mutex_unlock(&world.lock);
+	return n;
+}
+
+/* The late answer to a second try that was left unanswered. */
+static inline void world_answer_again(enum reason reason)
+{
+	world_set_again(reason);
+	world_decide_again(world.keeper, world.last_id);
+	world_set_again(REASON_OK);
+}
+
 /* Waits until the keeper has heard of n ends in all; the last one. */
 static inline struct world_note world_wait_note(unsigned n)
 {
@@ -397,6 +461,7 @@ struct peer {
 	int fd;
 	char buf[65536]; /* read, not taken */
 	size_t n;
+	unsigned served; /* by the upstream: requests on this connection */
 };
 
 static inline ssize_t peer_more(struct peer *p)

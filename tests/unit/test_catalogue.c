@@ -43,6 +43,7 @@ static const struct permit permits[] = {
     {MSG_KEY_INFO, "kt", IPC_PHASE_SERVE},       {MSG_AUDIT_QUERY, "tk", IPC_PHASE_SERVE},
     {MSG_AUDIT_ENTRY, "kt", IPC_PHASE_SERVE},    {MSG_AUDIT_VERIFY, "tk", IPC_PHASE_SERVE},
     {MSG_AUDIT_VERIFIED, "kt", IPC_PHASE_SERVE}, {MSG_DONE, "kt kw", IPC_PHASE_SERVE},
+    {MSG_AGAIN, "rk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
@@ -115,11 +116,12 @@ static void test_descriptors_come_with_listeners_and_peers_only(void **state)
 		assert_int_equal(ipc_row(type)->fd, type == MSG_LISTENER || type == MSG_PEER);
 }
 
-static void test_a_relay_can_say_three_things_to_the_keeper_none_of_them_unwrap(void **state)
+static void test_a_relay_can_say_four_things_to_the_keeper_none_of_them_unwrap(void **state)
 {
 	(void)state;
 	for (unsigned type = 1; type < MSG_TYPES; type++) {
-		bool may = type == MSG_AUTHORIZE || type == MSG_COMPLETE || type == MSG_REFUSED;
+		bool may = type == MSG_AUTHORIZE || type == MSG_COMPLETE ||
+		           type == MSG_REFUSED || type == MSG_AGAIN;
 
 		assert_int_equal(ipc_permitted(type, IPC_RELAY, IPC_KEEPER, IPC_PHASE_ANY),
 		                 may);
@@ -263,7 +265,7 @@ int main(void)
 	    cmocka_unit_test(test_every_type_has_a_row_and_a_permit),
 	    cmocka_unit_test(test_descriptors_come_with_listeners_and_peers_only),
 	    cmocka_unit_test(
-	        test_a_relay_can_say_three_things_to_the_keeper_none_of_them_unwrap),
+	        test_a_relay_can_say_four_things_to_the_keeper_none_of_them_unwrap),
 	    cmocka_unit_test(test_channels_are_mutual_and_no_role_has_one_to_itself),
 	    cmocka_unit_test(
 	        test_the_largest_body_of_every_message_fits_one_datagram_and_returns),

@@ -402,6 +402,13 @@ static void complete(struct world *w, uint64_t id)
 	assert_int_equal(ipc_peer_send(w->relay, MSG_COMPLETE, id, &m), 0);
 }
 
+static void send_again(struct world *w, uint64_t id)
+{
+	const struct msg_empty m = {0};
+
+	assert_int_equal(ipc_peer_send(w->relay, MSG_AGAIN, id, &m), 0);
+}
+
 static struct pipeline_counters counters(struct world *w)
 {
 	struct pipeline_counters c;
@@ -576,6 +583,7 @@ static void completion_becomes_a_row_soon_and_ends_the_flight(void **state)
 	assert_true(rk_mono_us() - start >= (PIPELINE_LAZY_MS - 5) * 1000);
 	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_COMPLETE);
 	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->status, 200);
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "");
 	assert_int_equal(w->key.key->in_flight, 0);
 	assert_null(w->conn_a->open);
 	assert_true(w->key.key->last_used_ms > 0);
@@ -834,6 +842,242 @@ static void a_completion_of_nothing_costs_the_relay_its_channel(void **state)
 	assert_int_equal(relay_links_count(w->links), 0);
 }
 
+/* ---- a second try ---- */
+
+static unsigned count_rows(const struct world *w, uint64_t id)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->rows; i++)
+		n += w->row[i].request_id[0] == (uint8_t)id;
+	return n;
+}
+
+static void a_second_try_gets_its_credential_anew_and_no_rows_of_its_own(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].id, 1);
+	assert_int_equal(w->decision[1].decision, DECISION_ALLOWED);
+	assert_int_equal(w->decision[1].upstream_id, w->conn_a->upstream_id);
+	assert_string_equal(w->decision[1].headers, "Authorization: Bearer plain-wrapped\r\n");
+	assert_int_equal(counters(w).unwraps, 2);
+	assert_int_equal(counters(w).in_flight, 1);
+	complete(w, 1);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "retried");
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_COMPLETE);
+	assert_int_equal(count_rows(w, 1), 2);
+	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void what_a_relay_says_of_a_second_try_stands_behind_the_mark(void **state)
+{
+	struct world *w = *state;
+	struct msg_complete m = {.status = 0,
+	                         .reason = REASON_UPSTREAM_FAILED,
+	                         .outcome = OUTCOME_UPSTREAM_GONE,
+	                         .detail = rk_str("upstream\nclosed")};
+
+	run_one(w, 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(ipc_peer_send(w->relay, MSG_COMPLETE, 1, &m), 0);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "retried, upstream?closed");
+}
+
+static void a_second_try_uses_the_credential_of_now(void **state)
+{
+	struct world *w = *state;
+	struct store_credential next = {
+	    .version = 2, .blob = rk_str("newer"), .hint = rk_str("")};
+	uint32_t old = w->conn_a->upstream_id;
+
+	run_one(w, 1);
+	assert_int_equal(index_conn_rotate(w->ix, w->conn_a, &next, 1), 0);
+	relay_links_conn_changed(w->links, w->conn_a, old);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_not_equal(w->decision[1].upstream_id, old);
+	assert_int_equal(w->decision[1].upstream_id, w->conn_a->upstream_id);
+	assert_string_equal(w->decision[1].headers, "Authorization: Bearer plain-newer\r\n");
+}
+
+static void second_try_refused(struct world *w, enum reason reason)
+{
+	WAIT_FOR(w, w->decisions == 2 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->decision[1].id, 1);
+	assert_int_equal(w->decision[1].decision, reason_info(reason)->decision);
+	assert_int_equal(w->decision[1].reason, reason);
+	assert_string_equal(w->decision[1].headers, "");
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_UPSTREAM_GONE);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->reason, reason);
+	assert_null(strstr(find_row(w, AUDIT_RESPONSE, 1)->detail, "retried"));
+	assert_int_equal(count_rows(w, 1), 2);
+	assert_int_equal(counters(w).in_flight, 0);
+	assert_false(w->closed);
+}
+
+static void a_key_revoked_before_the_second_try_gets_401(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	w->key.key->revoked_ms = rk_wall_ms();
+	send_again(w, 1);
+	second_try_refused(w, REASON_INVALID_KEY);
+	assert_int_equal(counters(w).unwraps, 1);
+}
+
+static void a_key_revoked_while_the_second_try_is_prepared_gets_401(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_hold(w, &w->hold_unwrap, true);
+	send_again(w, 1);
+	some_turns(w);
+	w->key.key->revoked_ms = rk_wall_ms();
+	pipeline_cut_key(w->p, w->key.key, REASON_INVALID_KEY);
+	set_hold(w, &w->hold_unwrap, false);
+	second_try_refused(w, REASON_INVALID_KEY);
+	assert_int_equal(w->cuts, 0);
+}
+
+static void a_cut_that_crosses_the_second_try_holds(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	index_conn_set_enabled(w->ix, w->conn_a, false, 1);
+	pipeline_cut_conn(w->p, w->conn_a, REASON_CONN_DISABLED);
+	index_conn_set_enabled(w->ix, w->conn_a, true, 1);
+	send_again(w, 1);
+	second_try_refused(w, REASON_CONN_DISABLED);
+}
+
+static void a_token_that_fails_at_the_second_try_is_503(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_err(w, &w->unwrap_err, RK_E_CORRUPT);
+	send_again(w, 1);
+	second_try_refused(w, REASON_SEALED);
+}
+
+static void without_a_token_there_is_no_second_try(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_err(w, &w->unwrap_err, RK_E_TOKEN);
+	set_err(w, &w->reconnect_err, RK_E_TOKEN);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, !w->gate.unsealed && w->decisions == 2);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 3 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->decision[2].reason, REASON_SEALED);
+	assert_int_equal(counters(w).unwraps, 2);
+	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void without_a_journal_there_is_no_second_try_and_its_end_is_kept(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_err(w, &w->append_err, RK_E_FULL);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, w->decisions == 2 && !w->gate.audit_ok);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 3);
+	assert_int_equal(w->decision[2].id, 1);
+	assert_int_equal(w->decision[2].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_int_equal(counters(w).in_flight, 0);
+	assert_null(find_row(w, AUDIT_RESPONSE, 1));
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->reason, REASON_AUDIT_UNAVAILABLE);
+}
+
+static void a_third_try_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_false(w->closed);
+	send_again(w, 1);
+	WAIT_FOR(w, w->closed && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_BROKER);
+	assert_int_equal(w->decisions, 2);
+	assert_int_equal(relay_links_count(w->links), 0);
+}
+
+static void asking_again_twice_at_once_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_hold(w, &w->hold_unwrap, true);
+	send_again(w, 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->closed);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_BROKER);
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "");
+	assert_int_equal(w->decisions, 1);
+	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void asking_again_for_nothing_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	send_again(w, 1);
+	WAIT_FOR(w, w->closed);
+	assert_int_equal(relay_links_count(w->links), 0);
+}
+
+static void asking_again_before_the_answer_costs_the_relay_its_channel(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).in_flight == 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->closed);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->decisions, 0);
+}
+
+static void a_second_try_withdrawn_before_its_answer_gets_none(void **state)
+{
+	struct world *w = *state;
+	struct msg_complete m = {.outcome = OUTCOME_CLIENT_GONE};
+
+	run_one(w, 1);
+	set_hold(w, &w->hold_unwrap, true);
+	send_again(w, 1);
+	assert_int_equal(ipc_peer_send(w->relay, MSG_COMPLETE, 1, &m), 0);
+	some_turns(w);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_CLIENT_GONE);
+	assert_int_equal(w->decisions, 1);
+	assert_int_equal(counters(w).in_flight, 0);
+	assert_false(w->closed);
+}
+
 static void requests_of_a_dead_relay_end_with_outcome_broker(void **state)
 {
 	struct world *w = *state;
@@ -998,6 +1242,20 @@ int main(void)
 	    TEST(an_id_that_is_open_already_costs_the_relay_its_channel),
 	    TEST(an_id_may_be_used_again_after_its_completion),
 	    TEST(a_completion_of_nothing_costs_the_relay_its_channel),
+	    TEST(a_second_try_gets_its_credential_anew_and_no_rows_of_its_own),
+	    TEST(what_a_relay_says_of_a_second_try_stands_behind_the_mark),
+	    TEST(a_second_try_uses_the_credential_of_now),
+	    TEST(a_key_revoked_before_the_second_try_gets_401),
+	    TEST(a_key_revoked_while_the_second_try_is_prepared_gets_401),
+	    TEST(a_cut_that_crosses_the_second_try_holds),
+	    TEST(a_token_that_fails_at_the_second_try_is_503),
+	    TEST(without_a_token_there_is_no_second_try),
+	    TEST(without_a_journal_there_is_no_second_try_and_its_end_is_kept),
+	    TEST(a_third_try_costs_the_relay_its_channel),
+	    TEST(asking_again_twice_at_once_costs_the_relay_its_channel),
+	    TEST(asking_again_for_nothing_costs_the_relay_its_channel),
+	    TEST(asking_again_before_the_answer_costs_the_relay_its_channel),
+	    TEST(a_second_try_withdrawn_before_its_answer_gets_none),
 	    TEST(requests_of_a_dead_relay_end_with_outcome_broker),
 	    TEST(a_request_withdrawn_before_its_answer_gets_none),
 	    TEST(a_new_relay_gets_the_table_before_the_open_gate),

@@ -447,6 +447,197 @@ static void test_a_pooled_connection_that_died_is_tried_again(void **state)
 	peer_close(&p);
 }
 
+/* A client whose last request left an upstream connection in the pool. */
+static void peer_connect_pooled(struct peer *p)
+{
+	struct reply r;
+
+	peer_connect(p);
+	peer_send(p, GET("/mock/big/1"));
+	reply_read(p, &r, false);
+	assert_int_equal(r.status, 200);
+	reply_free(&r);
+}
+
+static void test_a_second_try_is_asked_for_and_uses_a_connection_of_its_own(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0), accepted;
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	accepted = world_upstream_accepted();
+	peer_send(&p, GET("/mock/stale"));
+	reply_read(&p, &r, false);
+	assert_int_equal(r.status, 200);
+	assert_non_null(strstr(r.body, "GET /v1/stale HTTP/1.1\r\n"));
+	assert_non_null(strstr(r.body, "Authorization: Bearer " WORLD_SECRET "\r\n"));
+	reply_free(&r);
+	assert_int_equal(world_wait_again(0), again + 1);
+	assert_int_equal(world_upstream_accepted(), accepted + 1);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_COMPLETE);
+	assert_int_equal(world_wait_note(notes + 2).status, 200);
+	peer_close(&p);
+}
+
+static void test_a_second_death_is_502(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0);
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	peer_send(&p, GET("/mock/gone"));
+	reply_read(&p, &r, false);
+	assert_int_equal(r.status, 502);
+	reply_free(&r);
+	peer_close(&p);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_UPSTREAM_GONE);
+	assert_int_equal(world_wait_again(0), again + 1);
+}
+
+static void test_what_died_on_a_fresh_connection_is_not_sent_again(void **state)
+{
+	unsigned again = world_wait_again(0);
+	struct reply r = ask(GET("/named/gone"));
+
+	(void)state;
+	assert_int_equal(r.status, 502);
+	reply_free(&r);
+	assert_int_equal(world_wait_again(0), again);
+}
+
+static void test_what_is_not_idempotent_or_has_begun_its_body_is_not_sent_again(void **state)
+{
+	static const char *const requests[] = {
+	    "POST /mock/gone HTTP/1.1\r\n" HOST AUTH "Content-Length: 0\r\n\r\n",
+	    "POST /mock/gone HTTP/1.1\r\n" HOST AUTH "Content-Length: 3\r\n\r\nabc",
+	    "PATCH /mock/gone HTTP/1.1\r\n" HOST AUTH "\r\n",
+	    "PUT /mock/gone HTTP/1.1\r\n" HOST AUTH "Content-Length: 3\r\n\r\nabc",
+	};
+	unsigned again = world_wait_again(0);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+		unsigned notes = world_notes();
+		struct peer p;
+		struct reply r;
+
+		peer_connect_pooled(&p);
+		peer_send(&p, requests[i]);
+		reply_read(&p, &r, false);
+		assert_int_equal(r.status, 502);
+		reply_free(&r);
+		peer_close(&p);
+		assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_UPSTREAM_GONE);
+	}
+	assert_int_equal(world_wait_again(0), again);
+}
+
+static void test_an_upload_that_has_not_begun_is_sent_again_whole(void **state)
+{
+	unsigned again = world_wait_again(0);
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	peer_send(&p, "PUT /mock/stale HTTP/1.1\r\n" HOST AUTH
+	              "Expect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+	reply_read_head(&p, &r);
+	assert_int_equal(r.status, 100);
+	reply_free(&r);
+	assert_int_equal(world_wait_again(again + 1), again + 1);
+	peer_send(&p, "hello" GET("/mock/big/2"));
+	reply_read(&p, &r, false);
+	assert_int_equal(r.status, 200); /* and no second 100 */
+	assert_non_null(strstr(r.body, "\r\n\r\nhello"));
+	reply_free(&r);
+	reply_read(&p, &r, false);
+	assert_int_equal(r.body_n, 2);
+	reply_free(&r);
+	peer_close(&p);
+}
+
+static void test_a_second_try_that_is_refused_is_a_refusal_and_all_goes_on(void **state)
+{
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	world_set_again(REASON_INVALID_KEY);
+	peer_send(&p, GET("/mock/stale"));
+	reply_read(&p, &r, false);
+	world_set_again(REASON_OK);
+	assert_int_equal(r.status, 401);
+	reply_free(&r);
+	world_notes(); /* nothing is owed */
+	peer_send(&p, GET("/mock/big/7"));
+	reply_read(&p, &r, false);
+	assert_int_equal(r.body_n, 7);
+	reply_free(&r);
+	peer_close(&p);
+}
+
+static void test_a_client_that_leaves_before_the_second_decision_is_on_record(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0);
+	struct peer p;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	world_set_again(WORLD_SILENT);
+	peer_send(&p, GET("/mock/stale"));
+	assert_int_equal(world_wait_again(again + 1), again + 1);
+	peer_close(&p);
+	usleep(100000);
+	world_answer_again(REASON_OK);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_CLIENT_GONE);
+}
+
+static void test_a_second_decision_that_does_not_come_is_503(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0);
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	world_set_again(WORLD_SILENT);
+	peer_send(&p, GET("/mock/stale"));
+	assert_int_equal(world_wait_again(again + 1), again + 1);
+	reply_read(&p, &r, false);
+	assert_int_equal(r.status, 503);
+	reply_free(&r);
+	world_answer_again(REASON_OK);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_CLIENT_GONE);
+	peer_close(&p);
+}
+
+static void test_a_cut_before_the_second_decision_is_left_to_that(void **state)
+{
+	const struct msg_cut cut = {.reason = REASON_CONN_DISABLED};
+	unsigned notes = world_notes(), again = world_wait_again(0);
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect_pooled(&p);
+	world_set_again(WORLD_SILENT);
+	peer_send(&p, GET("/mock/stale"));
+	assert_int_equal(world_wait_again(again + 1), again + 1);
+	assert_int_equal(ipc_send_blocking(world.keeper, MSG_CUT, world.last_id, &cut, -1), 0);
+	world_answer_again(REASON_CONN_DISABLED);
+	reply_read(&p, &r, false);
+	assert_int_equal(r.status, 403);
+	reply_free(&r);
+	peer_close(&p);
+	assert_int_equal(world_notes(), notes + 1); /* the first request's alone */
+}
+
 static void test_what_only_the_broker_may_say_is_taken_out_of_a_response(void **state)
 {
 	struct reply r = ask(GET("/mock/cookie"));
@@ -676,6 +867,16 @@ int main(void)
 	    cmocka_unit_test(test_an_early_answer_arrives_although_the_upload_goes_on),
 	    cmocka_unit_test(test_bytes_behind_a_response_are_nobodys_response),
 	    cmocka_unit_test(test_a_pooled_connection_that_died_is_tried_again),
+	    cmocka_unit_test(test_a_second_try_is_asked_for_and_uses_a_connection_of_its_own),
+	    cmocka_unit_test(test_a_second_death_is_502),
+	    cmocka_unit_test(test_what_died_on_a_fresh_connection_is_not_sent_again),
+	    cmocka_unit_test(
+	        test_what_is_not_idempotent_or_has_begun_its_body_is_not_sent_again),
+	    cmocka_unit_test(test_an_upload_that_has_not_begun_is_sent_again_whole),
+	    cmocka_unit_test(test_a_second_try_that_is_refused_is_a_refusal_and_all_goes_on),
+	    cmocka_unit_test(test_a_client_that_leaves_before_the_second_decision_is_on_record),
+	    cmocka_unit_test(test_a_second_decision_that_does_not_come_is_503),
+	    cmocka_unit_test(test_a_cut_before_the_second_decision_is_left_to_that),
 	    cmocka_unit_test(test_what_only_the_broker_may_say_is_taken_out_of_a_response),
 	    cmocka_unit_test(test_upstreams_that_may_not_or_cannot_be_used_are_told_apart),
 	    cmocka_unit_test(test_what_is_malformed_is_refused_and_reported),
