@@ -102,6 +102,10 @@ static const struct record_field msg_cut_fields[] = {
     RF_U16(struct msg_cut, reason),
 };
 
+static const struct record_field msg_expiry_fields[] = {
+    RF_I64(struct msg_expiry, cut_at_ms),
+};
+
 static const struct record_field msg_complete_fields[] = {
     RF_U16(struct msg_complete, status),
     RF_U16(struct msg_complete, reason),
@@ -340,6 +344,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(DONE, done, KEEPER, CONTROL | CONSOLE, SERVE),
 	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
 	ROW(AGAIN, empty, RELAY, KEEPER, SERVE),
+	ROW(EXPIRY, expiry, KEEPER, RELAY, SERVE),
 };
 /* clang-format on */
 

@@ -55,6 +55,7 @@ enum ipc_type {
 	MSG_LOG_LEVEL,
 	/* keeper and relay, of a request in flight */
 	MSG_AGAIN,
+	MSG_EXPIRY,
 	MSG_TYPES
 };
 
@@ -97,6 +98,7 @@ union ipc_body {
 	struct msg_authorize authorize;
 	struct msg_decision decision;
 	struct msg_cut cut;
+	struct msg_expiry expiry;
 	struct msg_complete complete;
 	struct msg_refused refused;
 	struct msg_conn_add conn_add;

@@ -156,6 +156,12 @@ struct msg_cut {
 	uint16_t reason;
 };
 
+/* keeper -> relay: the key of this exchange expires at another time than its DECISION said.
+ * Message id: the exchange. */
+struct msg_expiry {
+	int64_t cut_at_ms; /* wall time; 0: never; one that has passed: now */
+};
+
 /*
  * AGAIN, relay -> keeper, an empty body: the pooled upstream connection of an allowed exchange
  * (the message id) died before it answered, and the head is wiped. Asks for a second DECISION,

@@ -262,13 +262,10 @@ static int extend_store(struct manage_op *op, struct rk_fault *fault)
 static int extend_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_key *k = op->key.key;
-	bool sooner = !k->expires_ms || op->key.expires_ms < k->expires_ms;
 
 	(void)fault;
 	k->expires_ms = op->key.expires_ms;
-	/* relays know the old date of what is in flight; nothing may outlive the new one */
-	if (sooner)
-		pipeline_cut_key(op->k->pipeline, k, REASON_INVALID_KEY);
+	pipeline_expiry_changed(op->k->pipeline, k);
 	return 0;
 }
 

@@ -128,6 +128,10 @@ void pipeline_keep_row(struct pipeline *p, const struct audit_row *row);
 void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason reason);
 void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason);
 
+/* Tells the relays when what is in flight with the key ends now: key->expires_ms has changed.
+ */
+void pipeline_expiry_changed(struct pipeline *p, struct index_key *key);
+
 /* ---- live tail ---- */
 
 /* Called for each durable row, in order; row borrows until the return. seq, prev_hash, hash and

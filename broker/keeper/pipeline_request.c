@@ -428,11 +428,17 @@ void pipeline_link_gone(struct pipeline *p, struct relay_link *link)
 	}
 }
 
+/* What waits for its decision is judged when that is sent, and told its end with it. */
+static bool is_under_way(const struct pl_request *r)
+{
+	return r->state == PL_RUNNING && r->cut == REASON_OK && r->link;
+}
+
 static void cut(struct pl_request *r, enum reason reason)
 {
 	const struct msg_cut m = {.reason = (uint16_t)reason};
 
-	if (r->state != PL_RUNNING || r->cut != REASON_OK || !r->link)
+	if (!is_under_way(r))
 		return;
 	r->cut = (uint16_t)reason;
 	relay_link_send(r->link, MSG_CUT, r->in_link.id, &m);
@@ -455,4 +461,17 @@ void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason 
 	(void)p;
 	for (struct index_request *f = conn->open; f; f = f->conn_next)
 		cut(request_of(f), reason);
+}
+
+void pipeline_expiry_changed(struct pipeline *p, struct index_key *key)
+{
+	const struct msg_expiry m = {.cut_at_ms = key->expires_ms};
+
+	(void)p;
+	for (struct index_request *f = key->open; f; f = f->key_next) {
+		struct pl_request *r = request_of(f);
+
+		if (is_under_way(r))
+			relay_link_send(r->link, MSG_EXPIRY, r->in_link.id, &m);
+	}
 }

@@ -418,6 +418,13 @@ void exchange_cut(struct exchange *ex, unsigned reason)
 	              NULL);
 }
 
+void exchange_expiry(struct exchange *ex, int64_t cut_at_ms)
+{
+	set_cut(ex, cut_at_ms);
+	if (cut_at_ms && cut_at_ms <= rk_wall_ms())
+		exchange_cut(ex, REASON_INVALID_KEY);
+}
+
 void exchange_cut_expired(struct relay *r)
 {
 	int64_t now_ms = rk_wall_ms(), next = 0;

@@ -76,6 +76,9 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m);
 /* The key was revoked, the connection frozen, the key has expired: now. */
 void exchange_cut(struct exchange *ex, unsigned reason);
 
+/* Its key expires at another time; 0: never. */
+void exchange_expiry(struct exchange *ex, int64_t cut_at_ms);
+
 /* From the two sides. */
 void exchange_on_client(struct exchange *ex, unsigned events);
 void exchange_on_upstream(struct exchange *ex, unsigned events);

@@ -75,6 +75,11 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 		if (ex)
 			exchange_cut(ex, m->body.cut.reason);
 		return;
+	case MSG_EXPIRY:
+		ex = exchange_find(r, m->id);
+		if (ex)
+			exchange_expiry(ex, m->body.expiry.cut_at_ms);
+		return;
 	default:
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
- * The relay's end of its channel to the keeper: gate, table, decisions, cuts. When it is lost,
- * all exchanges end and the gate is closed until there is a new one.
+ * The relay's end of its channel to the keeper: gate, table, decisions, cuts, expiries. When it
+ * is lost, all exchanges end and the gate is closed until there is a new one.
  */
 #ifndef RELAY_KEEPER_LINK_H
 #define RELAY_KEEPER_LINK_H

@@ -60,7 +60,8 @@ struct world {
 	bool hold_store, store_held;
 
 	struct ipc_peer *relay;
-	unsigned upstreams, drops, cuts;
+	unsigned upstreams, drops, cuts, expiries;
+	int64_t expiry_ms;
 	uint16_t cut_reason;
 	uint32_t last_replaces;
 	uint64_t next_id;
@@ -213,6 +214,9 @@ static void world_relay_message(struct ipc_peer *peer, struct ipc_message *m, vo
 	} else if (m->type == MSG_CUT) {
 		w->cuts++;
 		w->cut_reason = m->body.cut.reason;
+	} else if (m->type == MSG_EXPIRY) {
+		w->expiries++;
+		w->expiry_ms = m->body.expiry.cut_at_ms;
 	} else if (m->type == MSG_DECISION) {
 		w->decisions++;
 		w->decision = m->body.decision;

@@ -26,6 +26,7 @@ struct seen_decision {
 	uint8_t decision;
 	uint16_t reason;
 	uint32_t upstream_id;
+	int64_t cut_at_ms;
 	char headers[64];
 };
 
@@ -63,7 +64,9 @@ struct world {
 	/* the relay's end */
 	struct ipc_peer *relay;
 	struct seen_decision decision[MAX_SEEN];
-	unsigned decisions, gates, cuts, upstreams, drops;
+	unsigned decisions, gates, cuts, expiries, upstreams, drops;
+	uint64_t expiry_id; /* of the last EXPIRY */
+	int64_t expiry_ms;
 	struct msg_gate gate;
 	uint32_t last_upstream, last_replaces;
 	uint16_t cut_reason;
@@ -181,6 +184,7 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 		d->decision = m->body.decision.decision;
 		d->reason = m->body.decision.reason;
 		d->upstream_id = m->body.decision.upstream_id;
+		d->cut_at_ms = m->body.decision.cut_at_ms;
 		assert_true(rk_slice_cstr(m->body.decision.inject_headers, d->headers,
 		                          sizeof d->headers));
 		if (d->reason == REASON_OK && d->upstream_id > w->last_upstream)
@@ -201,6 +205,11 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 	case MSG_CUT:
 		w->cuts++;
 		w->cut_reason = m->body.cut.reason;
+		break;
+	case MSG_EXPIRY:
+		w->expiries++;
+		w->expiry_id = m->id;
+		w->expiry_ms = m->body.expiry.cut_at_ms;
 		break;
 	default:
 		fail();
@@ -842,6 +851,62 @@ static void a_completion_of_nothing_costs_the_relay_its_channel(void **state)
 	assert_int_equal(relay_links_count(w->links), 0);
 }
 
+/* ---- another expiry ---- */
+
+static void set_expiry(struct world *w, int64_t expires_ms)
+{
+	w->key.key->expires_ms = expires_ms;
+	pipeline_expiry_changed(w->p, w->key.key);
+}
+
+static void what_is_in_flight_learns_when_its_key_expires_now(void **state)
+{
+	struct world *w = *state;
+	int64_t soon = rk_wall_ms() + 60000;
+
+	run_one(w, 1);
+	assert_int_equal(w->decision[0].cut_at_ms, 0);
+	set_expiry(w, soon);
+	WAIT_FOR(w, w->expiries == 1);
+	assert_int_equal(w->expiry_id, 1);
+	assert_int_equal(w->expiry_ms, soon);
+	set_expiry(w, 0);
+	WAIT_FOR(w, w->expiries == 2);
+	assert_int_equal(w->expiry_ms, 0);
+	complete(w, 1);
+	WAIT_FOR(w, counters(w).in_flight == 0);
+	set_expiry(w, soon);
+	some_turns(w);
+	assert_int_equal(w->expiries, 2);
+}
+
+static void what_waits_for_its_decision_learns_of_an_expiry_with_it(void **state)
+{
+	struct world *w = *state;
+	int64_t soon = rk_wall_ms() + 60000;
+
+	set_hold(w, &w->hold_unwrap, true);
+	ask(w, 1, "openai");
+	WAIT_FOR(w, counters(w).in_flight == 1);
+	set_expiry(w, soon);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].cut_at_ms, soon);
+	assert_int_equal(w->expiries, 0);
+}
+
+static void what_was_cut_hears_of_no_expiry(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	pipeline_cut_conn(w->p, w->conn_a, REASON_CONN_DISABLED);
+	set_expiry(w, rk_wall_ms() + 60000);
+	WAIT_FOR(w, w->cuts == 1);
+	some_turns(w);
+	assert_int_equal(w->expiries, 0);
+}
+
 /* ---- a second try ---- */
 
 static unsigned count_rows(const struct world *w, uint64_t id)
@@ -1242,6 +1307,9 @@ int main(void)
 	    TEST(an_id_that_is_open_already_costs_the_relay_its_channel),
 	    TEST(an_id_may_be_used_again_after_its_completion),
 	    TEST(a_completion_of_nothing_costs_the_relay_its_channel),
+	    TEST(what_is_in_flight_learns_when_its_key_expires_now),
+	    TEST(what_waits_for_its_decision_learns_of_an_expiry_with_it),
+	    TEST(what_was_cut_hears_of_no_expiry),
 	    TEST(a_second_try_gets_its_credential_anew_and_no_rows_of_its_own),
 	    TEST(what_a_relay_says_of_a_second_try_stands_behind_the_mark),
 	    TEST(a_second_try_uses_the_credential_of_now),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../lib/relay_upstream.h"
+#include "base/clock.h"
 #include "ipc/audit_row.h"
 
 #define AUTH "Authorization: Bearer " WORLD_KEY "\r\n"
@@ -316,6 +317,104 @@ static void test_a_stream_ends_when_its_key_expires(void **state)
 	reply_free(&r);
 	peer_close(&p);
 	assert_int_equal(world_wait_note(before + 1).outcome, OUTCOME_CUT);
+}
+
+/* A stream that has begun, of a key that expires in 400 ms or never. */
+static void stream_begin(struct peer *p, struct reply *r, bool expiring)
+{
+	peer_connect(p);
+	peer_send(p, expiring ? "GET /mock/sse HTTP/1.1\r\n" HOST "x-api-key: " WORLD_EXPIRING
+	                        "\r\n\r\n"
+	                      : GET("/mock/sse"));
+	reply_read_head(p, r);
+	assert_int_equal(r->status, 200);
+	assert_int_equal(reply_chunk(p, r), 9);
+}
+
+static void send_expiry(uint64_t id, int64_t cut_at_ms)
+{
+	const struct msg_expiry m = {.cut_at_ms = cut_at_ms};
+
+	assert_int_equal(ipc_send_blocking(world.keeper, MSG_EXPIRY, id, &m, -1), 0);
+}
+
+static void stream_ends_whole(struct peer *p, struct reply *r)
+{
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(write(world.go[1], "x", 1), 1);
+		assert_int_equal(reply_chunk(p, r), 9);
+	}
+	assert_int_equal(reply_chunk(p, r), 0);
+	reply_free(r);
+	peer_close(p);
+}
+
+static void stream_is_cut(struct peer *p, struct reply *r, unsigned notes)
+{
+	assert_int_equal(reply_chunk(p, r), -1);
+	reply_free(r);
+	peer_close(p);
+	assert_int_equal(world_wait_note(notes).outcome, OUTCOME_CUT);
+}
+
+static void test_a_later_expiry_lets_a_stream_outlive_the_first(void **state)
+{
+	static const int64_t later_ms[] = {60000, 0};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		unsigned notes = world_notes();
+		struct peer p;
+		struct reply r;
+
+		stream_begin(&p, &r, true);
+		send_expiry(world.last_id, later_ms[i] ? rk_wall_ms() + later_ms[i] : 0);
+		usleep(700000);
+		stream_ends_whole(&p, &r);
+		assert_int_equal(world_wait_note(notes + 1).outcome, OUTCOME_COMPLETE);
+	}
+}
+
+static void test_an_earlier_expiry_cuts_a_stream_then(void **state)
+{
+	unsigned notes = world_notes();
+	int64_t at_ms = rk_wall_ms() + 400;
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	stream_begin(&p, &r, false);
+	send_expiry(world.last_id, rk_wall_ms() + 60000);
+	send_expiry(world.last_id, at_ms);
+	stream_is_cut(&p, &r, notes + 1);
+	assert_in_range(rk_wall_ms(), at_ms, at_ms + 1000);
+}
+
+static void test_an_expiry_in_the_past_cuts_at_once(void **state)
+{
+	unsigned notes = world_notes();
+	int64_t sent_us;
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	stream_begin(&p, &r, false);
+	sent_us = rk_mono_us();
+	send_expiry(world.last_id, rk_wall_ms() - 1000);
+	stream_is_cut(&p, &r, notes + 1);
+	assert_true(rk_mono_us() - sent_us < DEADLINE_TICK_MS * 1000);
+}
+
+static void test_an_expiry_of_nothing_changes_nothing(void **state)
+{
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	stream_begin(&p, &r, false);
+	send_expiry(world.last_id + ((uint64_t)1 << 32), 1);
+	usleep(200000);
+	stream_ends_whole(&p, &r);
 }
 
 static void test_a_response_without_length_becomes_chunked(void **state)
@@ -860,6 +959,10 @@ int main(void)
 	    cmocka_unit_test(test_a_cut_ends_a_live_stream_at_once_and_visibly),
 	    cmocka_unit_test(test_a_cut_before_the_response_is_a_refusal),
 	    cmocka_unit_test(test_a_stream_ends_when_its_key_expires),
+	    cmocka_unit_test(test_a_later_expiry_lets_a_stream_outlive_the_first),
+	    cmocka_unit_test(test_an_earlier_expiry_cuts_a_stream_then),
+	    cmocka_unit_test(test_an_expiry_in_the_past_cuts_at_once),
+	    cmocka_unit_test(test_an_expiry_of_nothing_changes_nothing),
 	    cmocka_unit_test(test_a_response_without_length_becomes_chunked),
 	    cmocka_unit_test(test_http_1_0_gets_no_chunks),
 	    cmocka_unit_test(test_a_truncated_response_is_seen_to_be_truncated),
