@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Broker, sleep, until } from '../lib/broker.mjs';
 import { connect, raw, request, statusOf } from '../lib/client.mjs';
+import { startRawServer } from '../mock/rawserver.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
 const REAL_KEY = 'sk-real-41c9e07ab2d8f635-upstream-only';
@@ -245,6 +246,79 @@ test('revoking a key cuts its live stream within 100 ms and refuses the next req
     return found.length ? found : null;
   }, 'the audit row of the cut stream');
   assert.equal(rows[0].holder.name ?? rows[0].holder, 'acme');
+});
+
+/** Opens a stream of `n` events, one in 50 ms; `ended` tells when and after which event it ended, and whether whole. */
+async function openStream(k, n) {
+  const res = await new Promise((resolve, reject) => {
+    https.get({ host: '127.0.0.1', port: broker.proxy, ca: broker.ca, path: `/mock/sse?n=${n}&ms=50`,
+      headers: { authorization: `Bearer ${k}` } }, resolve).on('error', reject);
+  });
+  assert.equal(res.statusCode, 200);
+  let text = '';
+  res.on('data', (d) => { text += d; });
+  res.on('error', () => {});
+  const ended = new Promise((done) => {
+    res.once('close', () => done({ at: Date.now(), whole: res.complete, last: Number([...text.matchAll(/"i":(\d+)/g)].at(-1)?.[1]) }));
+  });
+  return { ended, begun: () => until(() => text.includes('"i":0'), 'the first event') };
+}
+
+const EVERYTHING = ['--method', '*', '--path', '/**'];
+
+test('a stream outlives the first expiry of its key once the key is extended, and does not without', async () => {
+  const extended = await broker.issueKey('mock', { extra: [...EVERYTHING, '--ttl', '2s'] });
+  const left = await broker.issueKey('mock', { extra: [...EVERYTHING, '--ttl', '2s'] });
+  const streams = [await openStream(extended.key, 70), await openStream(left.key, 70)];
+  await Promise.all(streams.map((s) => s.begun()));
+  await broker.json(['key', 'extend', extended.id, '--ttl', '1h']);
+  const [longer, cut] = await Promise.all(streams.map((s) => s.ended));
+  assert.deepEqual([longer.whole, longer.last], [true, 69]);
+  assert.equal(cut.whole, false);
+  assert.ok(cut.last < 60, `cut after event ${cut.last}`);
+});
+
+test('a stream is cut at the new expiry of its key when that comes earlier', async () => {
+  const { id, key: k } = await broker.issueKey('mock', { extra: [...EVERYTHING, '--ttl', '1h'] });
+  const stream = await openStream(k, 100);
+  await stream.begun();
+  const asked = Date.now();
+  await broker.json(['key', 'extend', id, '--ttl', '1s']);
+  const { at, whole } = await stream.ended;
+  assert.equal(whole, false);
+  assert.ok(at - asked >= 1000 && at - asked < 2000, `cut ${at - asked} ms after the command began`);
+});
+
+test('a GET survives a pooled upstream connection that closes under it, a POST does not and is sent once', async () => {
+  const used = new WeakSet();
+  const good = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood';
+  const hangUp = (socket) => (used.has(socket) ? socket.destroy() : socket.write(good));
+  const server = await startRawServer({ dir, key: REAL_KEY, answers: {
+    warm: (socket) => { used.add(socket); socket.write(good); }, 'stale-get': hangUp, 'stale-post': hangUp } });
+  try {
+    await broker.addConnection('hangup', server);
+    const { id, key: k } = await broker.issueKey('hangup');
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 }); // one relay, one pool
+    const ask = (method, name, body) => request(broker, method, `/hangup/${name}`, { key: k, agent, body });
+    const came = (name) => server.requests.filter((r) => r.name === name);
+    assert.equal((await ask('GET', 'warm')).status, 200);
+    const got = await ask('GET', 'stale-get');
+    assert.deepEqual([got.status, got.text], [200, 'good']);
+    assert.equal(came('stale-get').length, 2);
+    for (const { text } of came('stale-get')) assert.match(text, new RegExp(`Bearer ${REAL_KEY}`));
+    assert.equal((await ask('GET', 'warm')).status, 200);
+    assert.deepEqual(refusal(await ask('POST', 'stale-post', 'x')), [502, 'upstream_unreachable']);
+    assert.equal(came('stale-post').length, 1);
+    agent.destroy();
+    const rows = await until(async () => {
+      const found = (await broker.lines(['audit', 'list', '--limit', '50'])).filter((r) => r.key_id === id);
+      return found.length === 4 && found.every((r) => r.outcome) ? found : null;
+    }, 'four rows with their outcomes');
+    assert.deepEqual(rows.map((r) => [r.path, r.outcome, r.detail ?? '']), [['/v1/warm', 'complete', ''],
+      ['/v1/stale-get', 'complete', 'retried'], ['/v1/warm', 'complete', ''], ['/v1/stale-post', 'upstream_gone', 'upstream_closed']]);
+  } finally {
+    await server.stop();
+  }
 });
 
 test('disabling a connection refuses its keys at once, enabling it again lets them pass', async () => {
