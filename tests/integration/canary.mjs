@@ -86,6 +86,7 @@ async function main() {
   };
   try {
     const agents = [];
+    const waiting = [];
     const styles = { bearer: ['bearer'], basicuser: ['basic:svc'], header: ['header:x-custom-key'], query: ['query:api_key'] };
     for (const [name, auth] of Object.entries(styles)) {
       await broker.addConnection(name, upstream, { auth });
@@ -99,6 +100,8 @@ async function main() {
           if (i % 4 === 0) await request(broker, 'POST', `/${name}/upload`, { key, agent, body: randomBytes(40000) });
         }
       }
+      // sent over a pooled connection and not answered yet, during the search too: the head is gone already
+      waiting.push(request(broker, 'GET', `/${name}/slow?ms=120000`, { key, agent: agents.at(-1) }).catch(() => {}));
       // ends that are not clean: the upstream hangs up, the client hangs up, the key is revoked in the middle
       await request(broker, 'GET', `/${name}/close`, { key }).catch(() => {});
       await request(broker, 'GET', `/${name}/truncate`, { key }).catch(() => {});
@@ -141,6 +144,7 @@ async function main() {
     check('no copy in the log', search(Buffer.from(broker.log), wanted));
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();
+    await Promise.all(waiting);
   } finally {
     await broker.end();
     await upstream.stop();

@@ -64,7 +64,8 @@ static struct world {
 	uint64_t last_id; /* of AUTHORIZE */
 	unsigned allowed, completed;
 	unsigned asked, asked_again;
-	enum reason again; /* what AGAIN is answered with; WORLD_SILENT: nothing */
+	enum reason again;       /* what AGAIN is answered with; WORLD_SILENT: nothing */
+	uint32_t again_upstream; /* where it sends the request then; 0: to "mock" */
 	char last_query_names[256];
 	unsigned upstream_accepted;
 	int go[2]; /* a byte lets a waiting handler of the upstream go on */
@@ -275,14 +276,16 @@ static inline void world_decide_again(int sock, uint64_t id)
 {
 	struct msg_decision d = {.decision = DECISION_ALLOWED};
 	enum reason reason;
+	uint32_t upstream;
 
 	pthread_mutex_lock(&world.lock);
 	reason = world.again;
+	upstream = world.again_upstream;
 	world.completed += reason != REASON_OK && reason != WORLD_SILENT;
 	pthread_cond_broadcast(&world.changed);
 	pthread_mutex_unlock(&world.lock);
 	if (reason == REASON_OK) {
-		d.upstream_id = 1;
+		d.upstream_id = upstream ? upstream : 1;
 		d.inject_headers = rk_str("Authorization: Bearer " WORLD_SECRET "\r\n");
 	} else if (reason != WORLD_SILENT) {
 		d.decision = (uint8_t)reason_info(reason)->decision;
@@ -392,6 +395,13 @@ static inline void world_set_again(enum reason reason)
 {
 	pthread_mutex_lock(&world.lock);
 	world.again = reason;
+	pthread_mutex_unlock(&world.lock);
+}
+
+static inline void world_set_again_upstream(uint32_t id)
+{
+	pthread_mutex_lock(&world.lock);
+	world.again_upstream = id;
 	pthread_mutex_unlock(&world.lock);
 }
 
