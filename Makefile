@@ -200,4 +200,4 @@ install: all
 # objects of tests are wanted again
 .SECONDARY:
 
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj build/fuzz/obj -name '*.d' 2>/dev/null)

@@ -126,10 +126,11 @@ int relay_key_parse_masked(struct rk_slice text, enum holder_kind *kind,
 /* The length of the '_' at the front of text, also as a URL may carry it; 0: there is none. */
 static size_t underscore(struct rk_slice text)
 {
-	if (text.n && text.p[0] == '_')
+	if (rk_slice_starts(text, rk_str("_")))
 		return 1;
-	return rk_slice_starts(text, rk_str("%5F")) || rk_slice_starts(text, rk_str("%5f")) ? 3
-	                                                                                    : 0;
+	if (rk_slice_starts(text, rk_str("%5F")) || rk_slice_starts(text, rk_str("%5f")))
+		return 3;
+	return 0;
 }
 
 /* Skips "rk_" and everything in front of it. False: there is none. */
@@ -154,31 +155,41 @@ static bool skip_to_tail(struct rk_slice *text)
 {
 	static const char mgmt[] = "mgmt";
 	struct rk_slice rest = *text;
-	size_t n = 0;
+	size_t n = 0, bar;
 
 	for (unsigned i = 0; i < HOLDER_KINDS; i++) {
 		if (rk_slice_starts(*text, rk_str(kind_names[i])))
 			n = strlen(kind_names[i]);
 	}
-	if (rk_slice_starts(*text, rk_str(mgmt))) {
-		rest = rk_slice_skip(rest, sizeof mgmt - 1);
-		rest = rk_slice_skip(rest, underscore(rest));
+	bar = rk_slice_starts(*text, rk_str(mgmt))
+	          ? underscore(rk_slice_skip(*text, sizeof mgmt - 1))
+	          : 0;
+	if (bar) {
+		rest = rk_slice_skip(rest, sizeof mgmt - 1 + bar);
 		while (n < rest.n && n < RELAY_KEY_ROLE_MAX && rest.p[n] >= 'a' &&
 		       rest.p[n] <= 'z')
 			n++;
 	}
 	rest = rk_slice_skip(rest, n);
-	*text = rk_slice_skip(rest, underscore(rest));
-	return n && rest.n != text->n;
+	bar = underscore(rest);
+	*text = rk_slice_skip(rest, bar);
+	return n && bar;
 }
 
-/* The base62 characters at the front of text. */
+/*
+ * The base62 characters at the front of text. Where two keys stand without a space the "rk" of
+ * the second is none of them: it must stay readable, for the second to be found.
+ */
 static size_t run_length(struct rk_slice text)
 {
+	const size_t rk = PREFIX - 1;
 	size_t n = 0;
 
 	while (n < text.n && rk_base62_is(rk_slice(text.p + n, 1)))
 		n++;
+	if (n >= rk && memcmp(text.p + n - rk, prefix, rk) == 0 &&
+	    underscore(rk_slice_skip(text, n)))
+		n -= rk;
 	return n;
 }
 
@@ -186,15 +197,11 @@ void relay_key_redact(char *text, size_t n)
 {
 	const char *origin = text;
 	struct rk_slice left = rk_slice(text, n);
-	bool more = skip_to_kind(&left);
 
-	while (more) {
+	while (skip_to_kind(&left)) {
 		struct rk_slice tail = left;
 		size_t run = skip_to_tail(&tail) ? run_length(tail) : 0;
 
-		/* searched before stars are written: where two keys stand without a space, the
-		 * tail of the first one ends in the "rk" of the second */
-		more = skip_to_kind(&left);
 		if (run >= RELAY_KEY_REDACT)
 			memset(text + (tail.p - origin) + RELAY_KEY_ID, '*',
 			       run - RELAY_KEY_ID);

@@ -240,7 +240,7 @@ static void test_a_key_whose_underscores_are_percent_encoded_goes_too(void **sta
 	assert_redacted("rk%5fapp_" ID SECRET CRC, "rk%5fapp_" ID STARS);
 	assert_redacted("rk%5Fmgmt%5Fadmin%5f" ID SECRET CRC, "rk%5Fmgmt%5Fadmin%5f" ID STARS);
 	assert_redacted("rk_app_" ID SECRET CRC "rk%5Fapp%5F" ID SECRET CRC,
-	                "rk_app_" ID STARS "**%5Fapp%5F" ID STARS);
+	                "rk_app_" ID STARS "rk%5Fapp%5F" ID STARS);
 	assert_kept("rk%5Eapp%5F" ID SECRET CRC);
 	assert_kept("rk%5");
 }
@@ -249,7 +249,16 @@ static void test_a_tail_with_the_prefix_in_it_hides_nothing_of_the_next_key(void
 {
 	(void)state;
 	assert_redacted("rk_app_" ID "01234rk789abcdrkhijABCDEFGHi" CRC "rk_app_" ID SECRET CRC,
-	                "rk_app_" ID STARS "**_app_" ID STARS);
+	                "rk_app_" ID STARS "rk_app_" ID STARS);
+}
+
+static void test_a_role_that_reaches_into_the_next_key_does_not_save_the_one_after(void **state)
+{
+	(void)state;
+	assert_redacted(
+	    "rk_mgmt_xrk_mgmt4567890123456789012345678901234567890rk_app_" ID SECRET CRC,
+	    "rk_mgmt_xrk_mgmt45678901*****************************rk_app_" ID STARS);
+	assert_kept("rk_mgmtadmin_" ID SECRET CRC);
 }
 
 static void test_a_damaged_key_goes_as_a_whole_one_does(void **state)
@@ -268,7 +277,7 @@ static void test_every_key_of_a_text_goes_even_without_a_space_between_them(void
 	assert_redacted("rk_app_" ID SECRET CRC " rk_app_" ID SECRET CRC,
 	                "rk_app_" ID STARS " rk_app_" ID STARS);
 	assert_redacted("rk_app_" ID SECRET CRC "rk_vendor_" ID SECRET CRC,
-	                "rk_app_" ID STARS "**_vendor_" ID STARS);
+	                "rk_app_" ID STARS "rk_vendor_" ID STARS);
 	assert_redacted("rk_rk_app_rk_app_" ID SECRET CRC, "rk_rk_app_rk_app_" ID STARS);
 }
 
@@ -320,6 +329,8 @@ int main(void)
 	    cmocka_unit_test(test_a_management_key_in_a_text_keeps_its_role_and_id_only),
 	    cmocka_unit_test(test_a_key_whose_underscores_are_percent_encoded_goes_too),
 	    cmocka_unit_test(test_a_tail_with_the_prefix_in_it_hides_nothing_of_the_next_key),
+	    cmocka_unit_test(
+	        test_a_role_that_reaches_into_the_next_key_does_not_save_the_one_after),
 	    cmocka_unit_test(test_a_damaged_key_goes_as_a_whole_one_does),
 	    cmocka_unit_test(test_every_key_of_a_text_goes_even_without_a_space_between_them),
 	    cmocka_unit_test(test_what_is_no_key_stays_as_it_is),
