@@ -1,4 +1,4 @@
-#include "base/record.h"
+#include "base/record_int.h"
 
 static size_t scalar_size(const struct record_field *f)
 {
@@ -21,7 +21,7 @@ static size_t scalar_size(const struct record_field *f)
 	return 0;
 }
 
-static bool is_slice(const struct record_field *f)
+bool record_is_slice(const struct record_field *f)
 {
 	return f->kind == RECORD_BYTES || f->kind == RECORD_LIST;
 }
@@ -56,7 +56,7 @@ static bool list_take(struct rk_slice *list, struct rk_slice *item)
 	return true;
 }
 
-static bool list_valid(struct rk_slice list)
+bool record_list_valid(struct rk_slice list)
 {
 	struct rk_slice item;
 
@@ -104,13 +104,13 @@ size_t record_size(const struct record_desc *d, const void *rec)
 		const struct record_field *f = &d->fields[i];
 
 		total += scalar_size(f);
-		if (is_slice(f))
+		if (record_is_slice(f))
 			total += ((const struct rk_slice *)((const char *)rec + f->offset))->n;
 	}
 	return total;
 }
 
-static uint64_t load_scalar(const struct record_field *f, const char *at)
+uint64_t record_load(const struct record_field *f, const char *at)
 {
 	uint16_t v16;
 	uint32_t v32;
@@ -131,7 +131,7 @@ static uint64_t load_scalar(const struct record_field *f, const char *at)
 	}
 }
 
-static void store_scalar(const struct record_field *f, char *at, uint64_t v)
+void record_store(const struct record_field *f, char *at, uint64_t v)
 {
 	uint8_t v8 = (uint8_t)v;
 	uint16_t v16 = (uint16_t)v;
@@ -165,12 +165,12 @@ ssize_t record_encode(const struct record_desc *d, const void *rec, void *dst, s
 
 		if (cap - at < n)
 			return RK_E_TOOBIG;
-		if (is_slice(f)) {
+		if (record_is_slice(f)) {
 			const struct rk_slice *s = (const struct rk_slice *)src;
 
 			if (s->n > f->max || s->n > cap - at - n)
 				return RK_E_TOOBIG;
-			if (f->kind == RECORD_LIST && !list_valid(*s))
+			if (f->kind == RECORD_LIST && !record_list_valid(*s))
 				return RK_E_INVALID;
 			put_le(out + at, s->n, 4);
 			if (s->n)
@@ -179,7 +179,7 @@ ssize_t record_encode(const struct record_desc *d, const void *rec, void *dst, s
 		} else if (f->kind == RECORD_FIXED) {
 			memcpy(out + at, src, n);
 		} else {
-			put_le(out + at, load_scalar(f, src), n);
+			put_le(out + at, record_load(f, src), n);
 		}
 		at += n;
 	}
@@ -199,21 +199,21 @@ static int decode(const struct record_desc *d, struct rk_slice in, void *rec, bo
 			return 0;
 		if (in.n < n)
 			goto bad;
-		if (is_slice(f)) {
+		if (record_is_slice(f)) {
 			struct rk_slice s;
 			uint64_t len = get_le(src, 4);
 
 			if (len > f->max || len > in.n - 4)
 				goto bad;
 			s = rk_slice(in.p + 4, (size_t)len);
-			if (f->kind == RECORD_LIST && !list_valid(s))
+			if (f->kind == RECORD_LIST && !record_list_valid(s))
 				goto bad;
 			memcpy(dst, &s, sizeof s);
 			n += s.n;
 		} else if (f->kind == RECORD_FIXED) {
 			memcpy(dst, src, n);
 		} else {
-			store_scalar(f, dst, get_le(src, n));
+			record_store(f, dst, get_le(src, n));
 		}
 		in = rk_slice_skip(in, n);
 	}

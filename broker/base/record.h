@@ -1,7 +1,7 @@
 /*
  * Records: plain structs with a field table, encoded as bytes. Every IPC message
- * and every audit row is a record, so there is one encoder, one decoder and one
- * fuzz target for all of them.
+ * is a record, so there is one encoder, one decoder and one fuzz target for all of
+ * them. Audit rows are records too, in the packed form of base/record_pack.h.
  *
  * Wire form: fields in table order, integers little-endian, BYTES and LIST as u32
  * length + contents; a LIST's contents are elements of u32 length + bytes. There is

@@ -223,8 +223,8 @@ int render_audit(const struct msg_audit_entry *e, bool with_hashes, json_t **out
 	struct audit_row row, response;
 	json_t *doc;
 
-	if (record_decode_stored(&audit_row_desc, e->row, &row) ||
-	    (e->response.n && record_decode_stored(&audit_row_desc, e->response, &response)))
+	if (record_unpack(&audit_row_desc, e->row, &row) ||
+	    (e->response.n && record_unpack(&audit_row_desc, e->response, &response)))
 		return RK_E_CORRUPT;
 	doc = json_pack("{s:I}", "seq", (json_int_t)e->seq);
 	if (!doc)

@@ -39,6 +39,9 @@ static const struct record_field audit_row_fields[] = {
     RF_BYTES(struct audit_row, target, AUDIT_MAX_NAME),
 };
 
+_Static_assert(sizeof audit_row_fields / sizeof audit_row_fields[0] <= RECORD_PACK_FIELDS,
+               "a tag is one byte");
+
 const struct record_desc audit_row_desc = RECORD_DESC(struct audit_row, audit_row_fields);
 
 const char *audit_type_name(unsigned type)

@@ -314,7 +314,7 @@ struct msg_audit_entry {
 	uint64_t seq;
 	uint8_t prev_hash[32];
 	uint8_t hash[32];
-	struct rk_slice row;   /* encoded struct audit_row */
+	struct rk_slice row;   /* packed struct audit_row */
 	uint64_t response_seq; /* 0: none */
 	struct rk_slice response;
 };

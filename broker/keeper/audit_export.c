@@ -136,9 +136,9 @@ static int on_response(struct export *x, const struct stored_row *stored,
 	err = audit_rows_get(x->rows, at(x, place)->seq, &x->row_mem, &request, fault);
 	if (err)
 		return err;
-	if (record_decode_stored(&audit_row_desc, request.body, &asked) != 0)
-		return rk_fail(fault, RK_E_CORRUPT, "audit row %llu does not decode",
-		               (unsigned long long)request.seq);
+	err = stored_row_unpack(&request, &asked, fault);
+	if (err)
+		return err;
 	if (!audit_filter_matches(x->filter, &asked, row)) {
 		at(x, place)->state = ROW_DROPPED;
 		return drain(x, fault);
@@ -155,9 +155,9 @@ static int look_at(struct export *x, const struct stored_row *stored, struct rk_
 
 	if (x->all)
 		return emit(x, stored, fault);
-	if (record_decode_stored(&audit_row_desc, stored->body, &row) != 0)
-		return rk_fail(fault, RK_E_CORRUPT, "audit row %llu does not decode",
-		               (unsigned long long)stored->seq);
+	err = stored_row_unpack(stored, &row, fault);
+	if (err)
+		return err;
 	if (row.type == AUDIT_RESPONSE)
 		return on_response(x, stored, &row, fault);
 	if (audit_filter_matches(x->filter, &row, NULL)) {

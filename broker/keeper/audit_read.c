@@ -68,15 +68,6 @@ struct list {
 	struct rk_buf row_mem, response_mem, prev_mem;
 };
 
-static int decode(const struct stored_row *stored, struct audit_row *row,
-                  struct rk_fault *fault)
-{
-	if (record_decode_stored(&audit_row_desc, stored->body, row) != 0)
-		return rk_fail(fault, RK_E_CORRUPT, "audit row %llu does not decode",
-		               (unsigned long long)stored->seq);
-	return 0;
-}
-
 static int keep(struct list *l, struct pair p, struct rk_fault *fault)
 {
 	if (l->count == l->cap) {
@@ -105,7 +96,7 @@ static int passes_with(struct list *l, const struct audit_row *row, uint64_t res
 		return 0;
 	err = audit_rows_get(l->rows, response_seq, &l->response_mem, &stored, fault);
 	if (!err)
-		err = decode(&stored, &response, fault);
+		err = stored_row_unpack(&stored, &response, fault);
 	if (!err)
 		*passes = audit_filter_matches(l->filter, row, &response);
 	return err;
@@ -116,7 +107,7 @@ static int look_at(struct list *l, const struct stored_row *stored, struct rk_fa
 	struct pair p = {.seq = stored->seq};
 	struct audit_row row;
 	bool passes;
-	int err = decode(stored, &row, fault);
+	int err = stored_row_unpack(stored, &row, fault);
 
 	if (err)
 		return err;

@@ -172,3 +172,17 @@ int audit_rows_last(struct audit_rows *r, struct rk_buf *mem, struct stored_row 
 {
 	return read_one(r, r->last, mem, out, fault);
 }
+
+int stored_row_unpack(const struct stored_row *stored, struct audit_row *out,
+                      struct rk_fault *fault)
+{
+	int err = record_unpack(&audit_row_desc, stored->body, out);
+
+	if (err == RK_E_UNSUPPORTED)
+		return rk_fail(fault, err, "audit row %llu was written by a newer version",
+		               (unsigned long long)stored->seq);
+	if (err)
+		return rk_fail(fault, RK_E_CORRUPT, "audit row %llu does not decode",
+		               (unsigned long long)stored->seq);
+	return 0;
+}

@@ -19,7 +19,7 @@ extern const unsigned journal_schema_version;
 struct stored_row {
 	uint64_t seq;
 	uint8_t hash[AUDIT_HASH]; /* zeros when the stored one has another length */
-	struct rk_slice body;     /* encoded struct audit_row */
+	struct rk_slice body;     /* packed struct audit_row */
 };
 
 struct audit_rows;
@@ -47,5 +47,12 @@ RK_MUST_CHECK int audit_rows_get(struct audit_rows *r, uint64_t seq, struct rk_b
 /* The last row: as audit_rows_get(). */
 RK_MUST_CHECK int audit_rows_last(struct audit_rows *r, struct rk_buf *mem,
                                   struct stored_row *out, struct rk_fault *fault);
+
+/*
+ * Unpacks the row; *out borrows from it. RK_E_CORRUPT for what is no row, RK_E_UNSUPPORTED for
+ * one that a newer version wrote.
+ */
+RK_MUST_CHECK int stored_row_unpack(const struct stored_row *stored, struct audit_row *out,
+                                    struct rk_fault *fault);
 
 #endif

@@ -308,22 +308,13 @@ static int open_push(struct open_list *l, uint64_t seq)
 	return 0;
 }
 
-static int decode_row(const struct stored_row *stored, struct audit_row *row,
-                      struct rk_fault *fault)
-{
-	if (record_decode_stored(&audit_row_desc, stored->body, row) != 0)
-		return rk_fail(fault, RK_E_CORRUPT, "audit row %llu does not decode",
-		               (unsigned long long)stored->seq);
-	return 0;
-}
-
 /* One row further back; > 0 when it is the START row that ends the search. */
 static int look_back(const struct stored_row *stored, struct request_map *ended,
                      struct open_list *open, struct rk_fault *fault)
 {
 	struct audit_row row;
 	uint64_t response;
-	int err = decode_row(stored, &row, fault);
+	int err = stored_row_unpack(stored, &row, fault);
 
 	if (err)
 		return err;
@@ -372,7 +363,7 @@ int journal_each_open(struct journal *j, int (*open)(const struct audit_row *row
 
 		err = audit_rows_get(j->rows, list.seqs[--list.count], &mem, &stored, fault);
 		if (!err)
-			err = decode_row(&stored, &row, fault);
+			err = stored_row_unpack(&stored, &row, fault);
 		if (!err)
 			err = open(&row, arg);
 	}

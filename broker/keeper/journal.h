@@ -30,9 +30,9 @@ RK_MUST_CHECK int journal_open(const char *path, const struct rk_secret *key, bo
                                bool create, struct journal **out, struct rk_fault *fault);
 void journal_close(struct journal *j);
 
-/* One encoded row of a batch. */
+/* One row of a batch. */
 struct journal_entry {
-	struct rk_slice body; /* encoded struct audit_row, borrowed */
+	struct rk_slice body; /* packed struct audit_row, borrowed */
 	uint64_t seq;         /* out: its number, once the batch is durable */
 	uint8_t hash[32];     /* out */
 };
@@ -60,7 +60,8 @@ void journal_maintain(struct journal *j);
  * row; calls `open` for each, oldest first, with its decoded REQUEST row (borrowed until the
  * return; an error ends it and is returned). Used once after journal_open to close what a crash
  * left open; the RESPONSE rows made for them must be durable before, or in one batch with, the
- * new START row. RK_E_CORRUPT for rows that do not decode.
+ * new START row. RK_E_CORRUPT for rows that do not decode, RK_E_UNSUPPORTED for those of a
+ * newer version.
  */
 RK_MUST_CHECK int journal_each_open(struct journal *j,
                                     int (*open)(const struct audit_row *row, void *arg),

@@ -165,11 +165,10 @@ static int first_rows_flush(struct first_rows *f)
 
 static int first_rows_add(struct first_rows *f, const struct audit_row *row)
 {
-	size_t need = record_size(&audit_row_desc, row);
 	ssize_t n;
 	int err;
 
-	if (f->count == CHUNK_ROWS || need > sizeof f->mem - f->used) {
+	if (f->count == CHUNK_ROWS || AUDIT_MAX_ROW > sizeof f->mem - f->used) {
 		err = first_rows_flush(f);
 		if (err)
 			return err;

@@ -126,7 +126,7 @@ static void give_up_oldest(struct audit_tail *t)
 	struct open_row *o = TAILQ_FIRST(&t->ages);
 	struct audit_row row;
 
-	if (record_decode_stored(&audit_row_desc, o->entry.row, &row) == 0 &&
+	if (record_unpack(&audit_row_desc, o->entry.row, &row) == 0 &&
 	    audit_filter_matches(t->filter, &row, NULL))
 		emit(t, &o->entry);
 	open_drop(t, o);
@@ -166,7 +166,7 @@ static void on_response(struct audit_tail *t, const struct msg_audit_entry *e,
 		return;
 	o->entry.response_seq = e->seq;
 	o->entry.response = e->row;
-	if (record_decode_stored(&audit_row_desc, o->entry.row, &request) == 0 &&
+	if (record_unpack(&audit_row_desc, o->entry.row, &request) == 0 &&
 	    audit_filter_matches(t->filter, &request, response))
 		emit(t, &o->entry);
 	open_drop(t, o);
@@ -177,7 +177,7 @@ static void on_row(const struct msg_audit_entry *e, void *arg)
 	struct audit_tail *t = arg;
 	struct audit_row row;
 
-	if (record_decode_stored(&audit_row_desc, e->row, &row))
+	if (record_unpack(&audit_row_desc, e->row, &row))
 		return;
 	if (row.type == AUDIT_RESPONSE)
 		on_response(t, e, &row);

@@ -108,7 +108,7 @@ void pipeline_link_gone(struct pipeline *p, struct relay_link *link);
 typedef void pipeline_row_done(int err, void *arg);
 
 /*
- * Appends a row (encoded here, `time_ms` and `policy_version` are filled in when 0). `done` may
+ * Appends a row (packed here, `time_ms` and `policy_version` are filled in when 0). `done` may
  * be NULL. Negative: not accepted (journal away, row too large) and `done` is not called.
  */
 RK_MUST_CHECK int pipeline_append_row(struct pipeline *p, const struct audit_row *row,

@@ -72,7 +72,7 @@ struct pl_batch {
 	struct worker_job job;
 	struct pipeline *p;
 	uint64_t number;
-	char *mem; /* encoded rows and wrapped blobs: PIPELINE_BATCH_BYTES */
+	char *mem; /* packed rows and wrapped blobs: PIPELINE_BATCH_BYTES */
 	size_t used;
 	unsigned rows, credentials;
 	unsigned waiting; /* credentials that a worker has */
@@ -155,7 +155,7 @@ void pl_gate(struct pipeline *p);
 
 /* ---- pipeline_rows.c ---- */
 
-/* Encodes into the open batch. `urgent`: somebody waits for it. */
+/* Packs into the open batch. `urgent`: somebody waits for it. */
 RK_MUST_CHECK int pl_row_add(struct pipeline *p, const struct audit_row *row,
                              const struct pl_row *what, bool urgent);
 void pl_row_response(struct pipeline *p, const struct pl_request *r,

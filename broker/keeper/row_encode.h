@@ -1,5 +1,5 @@
 /*
- * The bytes of an audit row as the journal gets them: encoded (ipc/audit_row.h) and without
+ * The bytes of an audit row as the journal gets them: packed (ipc/audit_row.h) and without
  * relay keys. Paths, query names, user agents, names of connections and models are texts of
  * callers, and callers paste keys where they do not belong.
  *
@@ -10,7 +10,7 @@
 
 #include "ipc/audit_row.h"
 
-/* As record_encode(). */
+/* As record_pack(). */
 RK_MUST_CHECK ssize_t row_encode(const struct audit_row *row, void *dst, size_t cap);
 
 #endif

@@ -1,15 +1,48 @@
 /*
  * How fast the journal commits: journal_bench DIR. For batches of several sizes, with and
- * without fsync, rows of a typical length; prints one line each. Deletes what it made.
+ * without fsync, REQUEST and RESPONSE rows in turn as a proxied request makes them; prints one
+ * line each. Deletes what it made.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "keeper/journal.h"
+#include "policy/reason.h"
 
-enum { BODY = 400, BATCH_MAX = 128, SPAN_US = 1000000 };
+enum { ROW_CAP = 1024, BATCH_MAX = 128, SPAN_US = 1000000 };
+
+static const struct audit_row typical[2] = {
+    {.type = AUDIT_REQUEST,
+     .time_ms = 1790000000000,
+     .request_id = "0123456789abcdef",
+     .key_id = {"key_4f9Qm2LxTz", 14},
+     .holder = {"billing", 7},
+     .conn_id = {"conn_7Yw3Kd81pQ", 15},
+     .conn_name = {"openai", 6},
+     .provider = {"openai", 6},
+     .env = {"production", 10},
+     .client_ip = "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x02",
+     .user_agent = {"OpenAI/JS 4.77.0 (linux x64) node/22.11.0 undici keep-alive.", 60},
+     .method = {"POST", 4},
+     .path = {"/v1/chat/completions", 20},
+     .decision = DECISION_ALLOWED,
+     .policy_version = 1200},
+    {.type = AUDIT_RESPONSE,
+     .time_ms = 1790000000500,
+     .request_id = "0123456789abcdef",
+     .decision = DECISION_ALLOWED,
+     .policy_version = 1200,
+     .status = 200,
+     .bytes_in = 900,
+     .bytes_out = 2400,
+     .unwrap_us = 180,
+     .upstream_us = 420000,
+     .total_us = 430000,
+     .outcome = OUTCOME_COMPLETE},
+};
 
 static int compare(const void *a, const void *b)
 {
@@ -18,22 +51,40 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static int64_t cpu_us(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * INT64_C(1000000) + u.ru_utime.tv_usec +
+	       u.ru_stime.tv_usec;
+}
+
+/* The row's bytes in dst; `id` makes it another one. */
+static struct rk_slice pack(struct audit_row row, size_t id, char *dst)
+{
+	ssize_t n;
+
+	memcpy(row.request_id, &id, sizeof id);
+	n = record_pack(&audit_row_desc, &row, dst, ROW_CAP);
+	return rk_slice(dst, n > 0 ? (size_t)n : 0);
+}
+
 static int run(struct journal *j, size_t batch, const char *mode)
 {
-	static char bodies[BATCH_MAX][BODY];
+	static char bodies[BATCH_MAX][ROW_CAP];
 	static int64_t took[1 << 20];
 	struct journal_entry e[BATCH_MAX] = {0};
 	struct rk_fault fault;
 	int64_t start = rk_mono_us(), now = start, in_maintain = 0, longest = 0;
+	int64_t cpu = cpu_us();
 	size_t n = 0;
 
-	for (size_t i = 0; i < batch; i++) {
-		memset(bodies[i], (int)i + 1, BODY);
-		e[i].body = rk_slice(bodies[i], BODY);
-	}
 	while (now - start < SPAN_US && n < sizeof took / sizeof took[0]) {
 		int64_t done, kept;
 
+		for (size_t i = 0; i < batch; i++)
+			e[i].body = pack(typical[(n + i) % 2], n * batch + i, bodies[i]);
 		if (journal_append(j, e, batch, &fault) != 0) {
 			fprintf(stderr, "%s\n", fault.text);
 			return -1;
@@ -47,11 +98,13 @@ static int run(struct journal *j, size_t batch, const char *mode)
 			longest = kept - done;
 		now = kept;
 	}
+	cpu = cpu_us() - cpu;
 	qsort(took, n, sizeof took[0], compare);
 	printf("%s batch %3zu: %7.0f rows/s, commit median %4lld us, p99 %5lld us; "
-	       "maintenance %4.1f %%, longest %lld us\n",
+	       "%5.1f us CPU a row; maintenance %4.1f %%, longest %lld us\n",
 	       mode, batch, (double)(n * batch) * 1e6 / (double)(now - start),
 	       (long long)took[n / 2], (long long)took[n * 99 / 100],
+	       (double)cpu / (double)(n * batch),
 	       100.0 * (double)in_maintain / (double)(now - start), (long long)longest);
 	return 0;
 }
@@ -69,6 +122,12 @@ int main(int argc, char **argv)
 	    rk_secret_alloc(&key, 32) != 0) {
 		fprintf(stderr, "usage: journal_bench DIR\n%s\n", fault.text);
 		return 2;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		char row[ROW_CAP];
+
+		printf("%s row: %zu bytes\n", audit_type_name(typical[i].type),
+		       pack(typical[i], 0, row).n);
 	}
 	memset(key.p, 'k', 32);
 	key.len = 32;

@@ -251,7 +251,7 @@ static void world_row(const struct msg_audit_entry *e, void *arg)
 	struct audit_row row;
 	struct world_row *s;
 
-	assert_int_equal(record_decode(&audit_row_desc, e->row, &row), 0);
+	assert_int_equal(record_unpack(&audit_row_desc, e->row, &row), 0);
 	if (row.type != AUDIT_MANAGE || w->rows == WORLD_ROWS)
 		return;
 	s = &w->row[w->rows++];

@@ -83,11 +83,11 @@ static inline void fixture_write(const char *path, const void *p, size_t n)
 	close(fd);
 }
 
-/* Encodes into mem; the slice borrows it. */
+/* Packs into mem; the slice borrows it. */
 static inline struct rk_slice fixture_row(const struct audit_row *row, unsigned char *mem,
                                           size_t cap)
 {
-	ssize_t n = record_encode(&audit_row_desc, row, mem, cap);
+	ssize_t n = record_pack(&audit_row_desc, row, mem, cap);
 
 	assert_true(n > 0);
 	return rk_slice(mem, (size_t)n);

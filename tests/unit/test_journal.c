@@ -498,13 +498,29 @@ static void test_a_tail_that_does_not_decode_is_corrupt(void **state)
 {
 	struct store_dir d = fixture_dir("journal.db");
 	struct journal *j = open_journal(&d, true);
-	struct journal_entry e = {.body = rk_str("no record at all")};
+	struct journal_entry e = {.body = rk_slice("\1\0", 2)};
 	struct seen seen = {0};
 	struct rk_fault fault;
 
 	(void)state;
 	assert_int_equal(journal_append(j, &e, 1, &fault), 0);
 	assert_int_equal(journal_each_open(j, note, &seen, &fault), RK_E_CORRUPT);
+	journal_close(j);
+	fixture_remove(&d);
+}
+
+static void test_a_tail_of_a_newer_version_is_told_from_a_corrupt_one(void **state)
+{
+	struct store_dir d = fixture_dir("journal.db");
+	struct journal *j = open_journal(&d, true);
+	struct journal_entry e = {.body = rk_slice("\1\2\xff\1", 4)};
+	struct seen seen = {0};
+	struct rk_fault fault;
+
+	(void)state;
+	assert_int_equal(journal_append(j, &e, 1, &fault), 0);
+	assert_int_equal(journal_each_open(j, note, &seen, &fault), RK_E_UNSUPPORTED);
+	assert_string_equal(fault.text, "audit row 1 was written by a newer version");
 	journal_close(j);
 	fixture_remove(&d);
 }
@@ -603,6 +619,7 @@ int main(void)
 	    cmocka_unit_test(test_thousands_of_open_requests_are_found),
 	    cmocka_unit_test(test_the_callbacks_error_ends_the_search),
 	    cmocka_unit_test(test_a_tail_that_does_not_decode_is_corrupt),
+	    cmocka_unit_test(test_a_tail_of_a_newer_version_is_told_from_a_corrupt_one),
 	    cmocka_unit_test(test_kill_9_loses_no_row_that_was_reported_durable),
 	};
 

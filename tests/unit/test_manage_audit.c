@@ -8,7 +8,7 @@ static struct audit_row decode(struct rk_slice bytes)
 {
 	struct audit_row row;
 
-	assert_int_equal(record_decode(&audit_row_desc, bytes, &row), 0);
+	assert_int_equal(record_unpack(&audit_row_desc, bytes, &row), 0);
 	return row;
 }
 

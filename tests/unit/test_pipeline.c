@@ -243,7 +243,7 @@ static void on_row(const struct msg_audit_entry *e, void *arg)
 	unsigned char covered[32 + 8 + AUDIT_MAX_ROW];
 	uint8_t hash[32];
 
-	assert_int_equal(record_decode(&audit_row_desc, e->row, &row), 0);
+	assert_int_equal(record_unpack(&audit_row_desc, e->row, &row), 0);
 	*s = (struct seen_row){.seq = e->seq,
 	                       .type = row.type,
 	                       .decision = row.decision,

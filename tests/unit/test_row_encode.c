@@ -24,7 +24,7 @@ static struct audit_row through(const struct audit_row *row)
 
 	assert_true(n > 0);
 	assert_null(memmem(bytes, (size_t)n, SECRET, sizeof SECRET - 1));
-	assert_int_equal(record_decode(&audit_row_desc, rk_slice(bytes, (size_t)n), &back), 0);
+	assert_int_equal(record_unpack(&audit_row_desc, rk_slice(bytes, (size_t)n), &back), 0);
 	return back;
 }
 
@@ -64,7 +64,7 @@ static void a_key_among_the_query_names_is_hidden(void **state)
 	assert_true(record_list_next(&back.query_names, &item) && rk_slice_is(item, "b"));
 }
 
-/* The length behind a key at the end of a text may be 48 or 65: '0' and 'A', as in a tail. */
+/* The length of a text may be 48 or 65: '0' and 'A', as in the tail of a key before it. */
 static void the_lengths_between_texts_stay_when_they_look_like_base62(void **state)
 {
 	static const char text[] = "00000000000000000000000000000000000000000000000000"
@@ -96,7 +96,7 @@ static void a_row_without_a_key_is_as_the_record_code_writes_it(void **state)
 	    .path = rk_str("/v1/rk_app_/rk_app_" ID),
 	    .user_agent = rk_str("agent/1"),
 	};
-	ssize_t n = record_encode(&audit_row_desc, &row, plain, sizeof plain);
+	ssize_t n = record_pack(&audit_row_desc, &row, plain, sizeof plain);
 
 	(void)state;
 	assert_true(n > 0);

@@ -491,6 +491,13 @@ static void test_every_past_policy_schema_opens_with_what_was_in_it(void **state
 	}
 }
 
+static int count_open(const struct audit_row *row, void *arg)
+{
+	assert_true(rk_slice_is(row->path, "/v1/charges"));
+	++*(unsigned *)arg;
+	return 0;
+}
+
 static void test_every_past_journal_schema_opens_and_verifies(void **state)
 {
 	struct rk_secret key = fixture_key('k');
@@ -503,9 +510,12 @@ static void test_every_past_journal_schema_opens_and_verifies(void **state)
 		struct audit_reader *r = NULL;
 		struct journal *j = NULL;
 		struct rk_fault fault;
+		unsigned open = 0;
 		char text[128];
 
 		assert_int_equal(journal_open(d.path, &key, true, false, &j, &fault), 0);
+		assert_int_equal(journal_each_open(j, count_open, &open, &fault), 0);
+		assert_int_equal(open, 19);
 		fill_journal(j);
 		journal_head(j, &head);
 		assert_int_equal(head.rows, 40);
