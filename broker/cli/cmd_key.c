@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/render.h"
+#include "policy/rate.h"
 #include "policy/relay_key.h"
 
 enum { MAX_GRANTS = 16 };
@@ -22,6 +23,30 @@ struct issue_options {
 	struct cli_list cidrs;
 	const char *holder;
 };
+
+/* "limits        60/min, 10000/day, 4 at once" */
+static void print_limits(const json_t *limits)
+{
+	static const struct {
+		const char *key, *unit;
+	} each[] = {{"per_minute", "/min"}, {"per_day", "/day"}, {"concurrent", " at once"}};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
+		const json_t *n = json_object_get(limits, each[i].key);
+
+		if (!json_is_integer(n))
+			continue;
+		if (any)
+			fputs(", ", stdout);
+		else
+			printf("%-14s", "limits");
+		printf("%lld%s", (long long)json_integer_value(n), each[i].unit);
+		any = true;
+	}
+	if (any)
+		putchar('\n');
+}
 
 static void print_key(const json_t *doc)
 {
@@ -42,6 +67,7 @@ static void print_key(const json_t *doc)
 	printf("%-14s%s:", "holder", render_string(holder, "kind"));
 	render_print(stdout, render_string(holder, "name"), 0);
 	putchar('\n');
+	print_limits(json_object_get(doc, "limits"));
 	json_array_foreach(json_object_get(doc, "grants"), i, grant)
 	{
 		static const char *const parts[] = {"methods", "paths", "deny_query_params"};
@@ -146,6 +172,43 @@ static int parse_holder(const char *text, struct msg_key_issue *issue)
 	return CLI_DONE;
 }
 
+/* A whole number from 1 to RATE_MAX. */
+static bool parse_limit(struct rk_slice text, uint32_t *out)
+{
+	uint64_t n;
+
+	if (!rk_slice_u64(text, &n) || n < 1 || n > RATE_MAX)
+		return false;
+	*out = (uint32_t)n;
+	return true;
+}
+
+/* "60/min" or "10000/day"; each at most once. */
+static int parse_rate(const char *text, struct msg_key_issue *issue)
+{
+	const char *slash = strchr(text, '/');
+	uint32_t *to = NULL;
+
+	if (slash && strcmp(slash, "/min") == 0)
+		to = &issue->rate_per_minute;
+	else if (slash && strcmp(slash, "/day") == 0)
+		to = &issue->rate_per_day;
+	if (to && *to)
+		return cli_fail(CLI_USAGE, "--rate: '%s' is a second rate for the same time",
+		                text);
+	if (!to || !parse_limit(rk_slice(text, (size_t)(slash - text)), to))
+		return cli_fail(CLI_USAGE, "--rate: '%s' is no rate: use 60/min or 10000/day",
+		                text);
+	return CLI_DONE;
+}
+
+static int parse_concurrent(const char *text, struct msg_key_issue *issue)
+{
+	if (!parse_limit(rk_str(text), &issue->max_concurrent))
+		return cli_fail(CLI_USAGE, "--concurrent: '%s' is no number of requests", text);
+	return CLI_DONE;
+}
+
 static struct grant_options *grant_now(struct issue_options *o, const char *option)
 {
 	if (o->grant_count)
@@ -188,6 +251,10 @@ static int issue_option(struct cli *c, struct issue_options *o, int opt, const c
 	case 'n':
 		o->issue.name = rk_str(arg);
 		return CLI_DONE;
+	case 'r':
+		return parse_rate(arg, &o->issue);
+	case 'o':
+		return parse_concurrent(arg, &o->issue);
 	case 'j':
 		c->json = true;
 		return CLI_DONE;
@@ -236,6 +303,8 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	    {"expires", required_argument, NULL, 'x'},
 	    {"env", required_argument, NULL, 'e'},
 	    {"name", required_argument, NULL, 'n'},
+	    {"rate", required_argument, NULL, 'r'},
+	    {"concurrent", required_argument, NULL, 'o'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -418,10 +487,11 @@ const struct cli_command cli_key_commands[] = {
      "usage: relaykey key issue --conn NAME --holder KIND:NAME [--method M]... [--path "
      "GLOB]...\n"
      "           [--deny-query Q]... [--ttl 7d | --expires DATE] [--ip CIDR]... [--env E]\n"
-     "           [--name N] [--json]\n"
+     "           [--name N] [--rate 60/min] [--rate 10000/day] [--concurrent N] [--json]\n"
      "  KIND is app, agent, person or vendor. What is not allowed by --method and --path is\n"
      "  refused; '*' is every method, '/**' every path. Several --conn, each followed by\n"
-     "  its own --method, --path and --deny-query, make several grants.\n"},
+     "  its own --method, --path and --deny-query, make several grants. --rate and\n"
+     "  --concurrent are for the key as a whole.\n"},
     {"list", key_list,
      "usage: relaykey key list [--conn NAME] [--holder KIND:NAME] [--live] [--limit N] "
      "[--json]\n"},

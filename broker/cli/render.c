@@ -94,6 +94,12 @@ static const char *key_state(uint8_t state)
 	return "unknown";
 }
 
+/* null where there is none. */
+static json_t *limit(uint32_t n)
+{
+	return n ? json_integer(n) : json_null();
+}
+
 json_t *render_key(const struct msg_key_info *k)
 {
 	json_t *grants = json_array();
@@ -103,14 +109,15 @@ json_t *render_key(const struct msg_key_info *k)
 		json_array_append_new(grants, render_grant(item));
 	return json_pack(
 	    "{s:o, s:o, s:s, s:{s:s, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:i}",
+	    "s:i, s:{s:o, s:o, s:o}}",
 	    "id", render_text(k->id), "masked", render_text(k->masked), "state",
 	    key_state(k->state), "holder", "kind", holder_kind_name((enum holder_kind)k->kind),
 	    "name", render_text(k->holder), "name", optional(k->name), "environment",
 	    optional(k->env), "ip", render_list(k->cidrs), "grants", grants, "created",
 	    render_time(k->created_ms), "expires", render_time(k->expires_ms), "revoked",
 	    render_time(k->revoked_ms), "last_used", render_time(k->last_used_ms), "in_flight",
-	    (int)k->in_flight);
+	    (int)k->in_flight, "limits", "per_minute", limit(k->rate_per_minute), "per_day",
+	    limit(k->rate_per_day), "concurrent", limit(k->max_concurrent));
 }
 
 json_t *render_status(const struct msg_status *s)

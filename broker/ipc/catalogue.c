@@ -96,6 +96,15 @@ static const struct record_field msg_decision_fields[] = {
     RF_BYTES(struct msg_decision, inject_headers, MSG_MAX_INJECT),
     RF_BYTES(struct msg_decision, inject_query, MSG_MAX_INJECT),
     RF_I64(struct msg_decision, cut_at_ms),
+    RF_U32(struct msg_decision, minute_limit),
+    RF_U32(struct msg_decision, minute_left),
+    RF_U32(struct msg_decision, minute_reset_s),
+    RF_U32(struct msg_decision, day_limit),
+    RF_U32(struct msg_decision, day_left),
+    RF_U32(struct msg_decision, day_reset_s),
+    RF_U32(struct msg_decision, concurrent_limit),
+    RF_U32(struct msg_decision, concurrent_left),
+    RF_U32(struct msg_decision, retry_after_s),
 };
 
 static const struct record_field msg_cut_fields[] = {
@@ -196,6 +205,9 @@ static const struct record_field msg_key_issue_fields[] = {
     RF_LIST(struct msg_key_issue, grants, MSG_MAX_GRANTS),
     RF_I64(struct msg_key_issue, ttl_ms),
     RF_I64(struct msg_key_issue, expires_ms),
+    RF_U32(struct msg_key_issue, rate_per_minute),
+    RF_U32(struct msg_key_issue, rate_per_day),
+    RF_U32(struct msg_key_issue, max_concurrent),
 };
 
 static const struct record_field msg_key_extend_fields[] = {
@@ -220,6 +232,9 @@ static const struct record_field msg_key_info_fields[] = {
     RF_I64(struct msg_key_info, revoked_ms),
     RF_I64(struct msg_key_info, last_used_ms),
     RF_U32(struct msg_key_info, in_flight),
+    RF_U32(struct msg_key_info, rate_per_minute),
+    RF_U32(struct msg_key_info, rate_per_day),
+    RF_U32(struct msg_key_info, max_concurrent),
 };
 
 static const struct record_field msg_audit_query_fields[] = {

@@ -139,8 +139,8 @@ struct msg_authorize {
 };
 
 /*
- * keeper -> relay. For anything but DECISION_ALLOWED only decision and reason are set, and the
- * exchange is over: no COMPLETE follows.
+ * keeper -> relay. For anything but DECISION_ALLOWED only decision, reason and limits are set,
+ * and the exchange is over: no COMPLETE follows.
  */
 struct msg_decision {
 	uint8_t decision;
@@ -149,6 +149,11 @@ struct msg_decision {
 	struct rk_slice inject_headers; /* complete "Name: value\r\n" lines; secret */
 	struct rk_slice inject_query;   /* "name=value", encoded; secret */
 	int64_t cut_at_ms;              /* wall time when the key expires; 0: never */
+	/* of a key with limits: struct rate_report (policy/rate.h); a limit of 0 is none */
+	uint32_t minute_limit, minute_left, minute_reset_s;
+	uint32_t day_limit, day_left, day_reset_s;
+	uint32_t concurrent_limit, concurrent_left;
+	uint32_t retry_after_s;
 };
 
 /* keeper -> relay: end this exchange now (revoked, frozen). Message id: the exchange. */
@@ -264,6 +269,9 @@ struct msg_key_issue {
 	struct rk_slice grants; /* LIST of encoded msg_grant */
 	int64_t ttl_ms;         /* 0: no expiry, unless expires_ms is set */
 	int64_t expires_ms;
+	uint32_t rate_per_minute; /* 0: none; and so on */
+	uint32_t rate_per_day;
+	uint32_t max_concurrent;
 };
 
 struct msg_key_extend {
@@ -290,6 +298,9 @@ struct msg_key_info {
 	int64_t revoked_ms;
 	int64_t last_used_ms;
 	uint32_t in_flight;
+	uint32_t rate_per_minute;
+	uint32_t rate_per_day;
+	uint32_t max_concurrent;
 };
 
 enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };

@@ -181,6 +181,17 @@ void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int
 	out->reason = decide(ix, m, sealed, now_ms, out);
 }
 
+enum reason authorize_limits(struct authorized *out, struct rate_now now,
+                             struct rate_report *report)
+{
+	struct index_key *k = out->key;
+
+	*report = (struct rate_report){0};
+	if (out->reason == REASON_OK && k->rate)
+		out->reason = rate_check(k->rate, k->in_flight, now, report, &out->detail);
+	return out->reason;
+}
+
 enum reason authorize_still(const struct index_key *key, const struct index_conn *conn,
                             int64_t now_ms)
 {

@@ -28,6 +28,13 @@ struct authorized {
 void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int64_t now_ms,
                struct authorized *out);
 
+/*
+ * The last hurdle, only for what passed all others: what is out of scope must not use up a
+ * quota. A refusal puts reason and detail into *out. Nothing is counted (rate_take() does).
+ */
+enum reason authorize_limits(struct authorized *out, struct rate_now now,
+                             struct rate_report *report);
+
 /* Judged again just before the answer: what may have changed since the decision. */
 enum reason authorize_still(const struct index_key *key, const struct index_conn *conn,
                             int64_t now_ms);

@@ -41,8 +41,8 @@ size_t index_bytes(const struct index *ix)
 	       intern_bytes(ix->sets) + ix->conn_bytes + ix->conn_cap * sizeof ix->conn[0] +
 	       slots_bytes(&ix->conn_refs) +
 	       chunks * INDEX_CHUNK_KEYS * sizeof(struct index_key) +
-	       ix->chunk_cap * sizeof ix->chunk[0] + slots_bytes(&ix->key_digests) +
-	       slots_bytes(&ix->key_ids);
+	       ix->limited * sizeof(struct rate) + ix->chunk_cap * sizeof ix->chunk[0] +
+	       slots_bytes(&ix->key_digests) + slots_bytes(&ix->key_ids);
 }
 
 void index_request_open(struct index_request *r, struct index_key *key, struct index_conn *conn)

@@ -14,6 +14,7 @@
 #include "keeper/store.h"
 #include "policy/auth_style.h"
 #include "policy/base_url.h"
+#include "policy/rate.h"
 #include "policy/relay_key.h"
 
 struct index;
@@ -67,6 +68,7 @@ struct index_key {
 	const struct rk_cidr *cidrs;             /* interned set */
 	int64_t created_ms, expires_ms, revoked_ms, last_used_ms;
 	struct index_request *open;
+	struct rate *rate; /* owned; NULL: no limits */
 };
 
 /* An allowed request between AUTHORIZE and COMPLETE. Lives in two lists: its key's and its

@@ -30,6 +30,7 @@ struct index {
 
 	struct index_key **chunk; /* keys never move */
 	size_t keys, chunk_cap;
+	size_t limited; /* keys with limits */
 	struct slots key_digests;
 	struct slots key_ids;
 };

@@ -51,6 +51,8 @@ void index_key_tables(struct index *ix)
 
 void index_key_free_all(struct index *ix)
 {
+	for (size_t i = 0; i < ix->keys; i++)
+		free(index_key_at(ix, i)->rate);
 	for (size_t i = 0; i * INDEX_CHUNK_KEYS < ix->keys; i++)
 		free(ix->chunk[i]);
 	free(ix->chunk);
@@ -127,7 +129,8 @@ static int key_fill(struct index *ix, const struct store_key *k, struct index_ke
 	if (!rk_slice_starts(k->id, rk_str(id_prefix)) || !id.n)
 		return rk_fail(fault, RK_E_INVALID, "\"%.*s\" is not a key id", RK_FMT(k->id));
 	if (k->kind >= HOLDER_KINDS || !rk_base62_is(rk_slice(k->hint, sizeof k->hint)) ||
-	    k->expires_ms < 0 || k->revoked_ms < 0)
+	    k->expires_ms < 0 || k->revoked_ms < 0 || k->limits.per_minute > RATE_MAX ||
+	    k->limits.per_day > RATE_MAX || k->limits.max_concurrent > RATE_MAX)
 		return rk_fail(fault, RK_E_INVALID, "key %.*s is malformed", RK_FMT(k->id));
 	memcpy(out->digest, k->digest, sizeof out->digest);
 	memcpy(out->id, id.p, sizeof out->id);
@@ -189,6 +192,18 @@ static int key_enter(struct index *ix, const struct index_key *k, struct index_k
 	return 0;
 }
 
+/* Only keys with limits pay for what is counted. */
+static int rate_make(const struct rate_limits *limits, struct rate **out)
+{
+	if (!rate_limits_any(limits))
+		return 0;
+	*out = calloc(1, sizeof **out);
+	if (!*out)
+		return RK_E_NOMEM;
+	(*out)->limits = *limits;
+	return 0;
+}
+
 int index_add_key(struct index *ix, const struct store_key *k, struct index_key **out,
                   struct rk_fault *fault)
 {
@@ -199,9 +214,14 @@ int index_add_key(struct index *ix, const struct store_key *k, struct index_key 
 		return err;
 	if (index_key_by_digest(ix, k->digest) || index_key_by_id(ix, k->id))
 		return rk_fail(fault, RK_E_EXISTS, "key %.*s exists already", RK_FMT(k->id));
-	err = key_enter(ix, &fresh, &at);
-	if (err)
+	err = rate_make(&k->limits, &fresh.rate);
+	if (!err)
+		err = key_enter(ix, &fresh, &at);
+	if (err) {
+		free(fresh.rate);
 		return rk_fail(fault, err, "no room for another key");
+	}
+	ix->limited += at->rate != NULL;
 	if (out)
 		*out = at;
 	return 0;

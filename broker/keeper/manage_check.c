@@ -189,6 +189,16 @@ int check_cidrs(struct rk_slice cidrs, char *list, size_t *used, struct rk_fault
 	return 0;
 }
 
+/* ---- limits ---- */
+
+int check_limits(const struct rate_limits *l, struct rk_fault *fault)
+{
+	if (l->per_minute <= RATE_MAX && l->per_day <= RATE_MAX &&
+	    l->max_concurrent <= RATE_MAX)
+		return 0;
+	return rk_fail(fault, RK_E_INVALID, "a limit is at most %d", RATE_MAX);
+}
+
 /* ---- time ---- */
 
 int check_expiry(int64_t now_ms, int64_t ttl_ms, int64_t date_ms, int64_t *expires_ms,

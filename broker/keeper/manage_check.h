@@ -7,6 +7,7 @@
 
 #include "ipc/messages.h"
 #include "policy/base_url.h"
+#include "policy/rate.h"
 
 enum {
 	CHECK_NAME_MAX = 63,
@@ -36,6 +37,9 @@ RK_MUST_CHECK int check_grant(const struct msg_grant *g, struct rk_fault *fault)
 /* Prefixes in their canonical text into list[MSG_MAX_LIST]. */
 RK_MUST_CHECK int check_cidrs(struct rk_slice cidrs, char *list, size_t *used,
                               struct rk_fault *fault);
+
+/* None of them over RATE_MAX. */
+RK_MUST_CHECK int check_limits(const struct rate_limits *l, struct rk_fault *fault);
 
 /* From a span or a date, not both; in the future. Both 0: *expires_ms is 0. */
 RK_MUST_CHECK int check_expiry(int64_t now_ms, int64_t ttl_ms, int64_t date_ms,

@@ -107,9 +107,31 @@ static int key_make(struct manage_op *op, struct rk_fault *fault)
 	return 0;
 }
 
+static struct rate_limits issued_limits(const struct msg_key_issue *b)
+{
+	return (struct rate_limits){
+	    .per_minute = b->rate_per_minute,
+	    .per_day = b->rate_per_day,
+	    .max_concurrent = b->max_concurrent,
+	};
+}
+
+/* Behind the connections in the audit row. */
+static void note_limits(struct manage_op *op, const struct rate_limits *l)
+{
+	char before[sizeof op->detail];
+
+	if (!rate_limits_any(l))
+		return;
+	memcpy(before, op->detail, sizeof before);
+	manage_detail(op, "%s per_minute=%u per_day=%u concurrent=%u", before, l->per_minute,
+	              l->per_day, l->max_concurrent);
+}
+
 static int issue_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	const struct msg_key_issue *b = &op->body.key_issue;
+	const struct rate_limits limits = issued_limits(b);
 	size_t used = 0;
 	int err;
 
@@ -120,7 +142,8 @@ static int issue_begin(struct manage_op *op, struct rk_fault *fault)
 	    (b->name.n && (err = check_name("a key's name", b->name, fault))) ||
 	    (b->env.n && (err = check_name("an environment", b->env, fault))) ||
 	    (err = check_expiry(op->now_ms, b->ttl_ms, b->expires_ms, &op->key.expires_ms,
-	                        fault)))
+	                        fault)) ||
+	    (err = check_limits(&limits, fault)))
 		return err;
 	op->key.lists = malloc(MSG_MAX_GRANTS + MSG_MAX_LIST);
 	if (!op->key.lists)
@@ -130,6 +153,7 @@ static int issue_begin(struct manage_op *op, struct rk_fault *fault)
 	    (err = key_make(op, fault)))
 		return err;
 	op->key.cidrs = rk_slice(op->key.lists + MSG_MAX_GRANTS, used);
+	note_limits(op, &limits);
 	op->row.holder_kind = b->kind;
 	op->row.holder = b->holder;
 	op->row.env = b->env;
@@ -149,6 +173,7 @@ static struct store_key issued(const struct manage_op *op)
 	    .grants = op->key.grants,
 	    .created_ms = op->now_ms,
 	    .expires_ms = op->key.expires_ms,
+	    .limits = issued_limits(b),
 	};
 
 	memcpy(k.digest, op->key.digest, sizeof k.digest);

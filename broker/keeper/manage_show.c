@@ -144,6 +144,11 @@ void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slic
 	    .last_used_ms = key->last_used_ms,
 	    .in_flight = key->in_flight,
 	};
+	if (key->rate) {
+		info.rate_per_minute = key->rate->limits.per_minute;
+		info.rate_per_day = key->rate->limits.per_day;
+		info.max_concurrent = key->rate->limits.max_concurrent;
+	}
 	manage_send(op, MSG_KEY_INFO, &info);
 }
 

@@ -31,6 +31,8 @@ struct pl_request {
 	struct pl_request *link_next, **link_prev;
 	struct pl_request *next; /* of its credential's requests; of the free list */
 	struct pl_credential *credential;
+	/* of its key, when it was decided */
+	struct rate_report limits;
 	uint8_t request_id[16];
 	uint32_t unwrap_us;
 	uint16_t reason;  /* of the decision */

@@ -101,20 +101,38 @@ static struct pl_request *request_find(const struct pipeline *p, const struct re
 
 /* ---- answers ---- */
 
-static void send_refusal(struct relay_link *link, uint64_t id, enum reason reason)
+static void put_limits(struct msg_decision *m, const struct rate_report *l)
+{
+	m->minute_limit = l->minute_limit;
+	m->minute_left = l->minute_left;
+	m->minute_reset_s = l->minute_reset_s;
+	m->day_limit = l->day_limit;
+	m->day_left = l->day_left;
+	m->day_reset_s = l->day_reset_s;
+	m->concurrent_limit = l->concurrent_limit;
+	m->concurrent_left = l->concurrent_left;
+	m->retry_after_s = l->retry_after_s;
+}
+
+/* `limits`: NULL when nothing is known of them. */
+static void send_refusal(struct relay_link *link, uint64_t id, enum reason reason,
+                         const struct rate_report *limits)
 {
 	struct msg_decision m = {
 	    .decision = (uint8_t)reason_info(reason)->decision,
 	    .reason = (uint16_t)reason,
 	};
 
+	if (limits)
+		put_limits(&m, limits);
 	relay_link_send(link, MSG_DECISION, id, &m);
 }
 
 static void answer_refused(struct pl_request *r, enum reason reason)
 {
 	if (r->link)
-		send_refusal(r->link, r->in_link.id, reason);
+		send_refusal(r->link, r->in_link.id, reason,
+		             reason == REASON_INVALID_KEY ? NULL : &r->limits);
 }
 
 /* What a late refusal leaves: before the second decision the request may have gone out. */
@@ -178,6 +196,7 @@ static void send_allowed(struct pl_request *r)
 	    .cut_at_ms = r->flight.key->expires_ms,
 	};
 
+	put_limits(&m, &r->limits);
 	if (relay_link_try_send(r->link, MSG_DECISION, r->in_link.id, &m))
 		refuse_late(r, REASON_OVERLOADED, "the decision could not be sent");
 	else
@@ -281,7 +300,7 @@ static void turn_away(struct pipeline *p, struct relay_link *link, uint64_t id,
 	p->counters.refused++;
 	p->counters.dropped++;
 	p->turned_away++;
-	send_refusal(link, id, reason);
+	send_refusal(link, id, reason, NULL);
 }
 
 static bool overloaded(const struct pipeline *p)
@@ -294,6 +313,8 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 {
 	struct authorized *d = &p->decision;
 	int64_t now_ms = rk_wall_ms();
+	const struct rate_now now = {.mono_ms = rk_mono_us() / 1000, .wall_ms = now_ms};
+	struct rate_report limits;
 	struct pl_request *r;
 	size_t extra = 0;
 
@@ -305,6 +326,7 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 		return 0;
 	}
 	authorize(p->params.index, m, !p->unsealed, now_ms, d);
+	authorize_limits(d, now, &limits);
 	r = overloaded(p) ? NULL : request_new(p);
 	if (d->reason == REASON_OK)
 		extra = pl_credential_bytes(d->conn);
@@ -316,6 +338,7 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 	}
 	memcpy(r->request_id, m->request_id, sizeof r->request_id);
 	r->reason = (uint16_t)d->reason;
+	r->limits = limits;
 	if (request_row(p, r, m, now_ms)) {
 		request_free(p, r);
 		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
@@ -326,6 +349,8 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 		p->counters.refused++;
 		return 0;
 	}
+	if (d->key->rate)
+		rate_take(d->key->rate, now);
 	index_request_open(&r->flight, d->key, d->conn);
 	p->counters.in_flight++;
 	d->key->last_used_ms = now_ms;

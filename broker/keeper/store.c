@@ -207,16 +207,18 @@ static int add_key(struct store *s, const struct store_key *k, struct rk_fault *
 	if (!err)
 		err = intern_grants(s, k->grants, &grants, fault);
 	if (!err)
-		err =
-		    db_run(s->db,
-		           "INSERT INTO relay_key(id, digest, hint, holder, name, env, cidrs, "
-		           "grant_set, created_ms, expires_ms, revoked_ms) "
-		           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		           DB_VALUES(DB_TEXT(k->id), DB_BLOB(digest), DB_TEXT(hint),
-		                     DB_INT(holder), DB_TEXT(k->name), DB_TEXT(k->env),
-		                     DB_BLOB(k->cidrs), DB_INT(grants), DB_INT(k->created_ms),
-		                     DB_INT(k->expires_ms), DB_INT(k->revoked_ms)),
-		           NULL, fault, "cannot store the relay key");
+		err = db_run(
+		    s->db,
+		    "INSERT INTO relay_key(id, digest, hint, holder, name, env, cidrs, "
+		    "grant_set, created_ms, expires_ms, revoked_ms, rate_per_minute, "
+		    "rate_per_day, max_concurrent) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		    DB_VALUES(DB_TEXT(k->id), DB_BLOB(digest), DB_TEXT(hint), DB_INT(holder),
+		              DB_TEXT(k->name), DB_TEXT(k->env), DB_BLOB(k->cidrs),
+		              DB_INT(grants), DB_INT(k->created_ms), DB_INT(k->expires_ms),
+		              DB_INT(k->revoked_ms), DB_INT(k->limits.per_minute),
+		              DB_INT(k->limits.per_day), DB_INT(k->limits.max_concurrent)),
+		    NULL, fault, "cannot store the relay key");
 	return err;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/secret.h"
 #include "base/slice.h"
+#include "policy/rate.h"
 
 struct store;
 
@@ -49,6 +50,7 @@ struct store_key {
 	int64_t created_ms;
 	int64_t expires_ms; /* 0: never */
 	int64_t revoked_ms; /* 0: not */
+	struct rate_limits limits;
 };
 
 RK_MUST_CHECK int store_open(const char *path, const struct rk_secret *key, bool create,

@@ -41,6 +41,9 @@ static int key_row(sqlite3_stmt *st, const struct store_loader *l, struct rk_fau
 	    .created_ms = sqlite3_column_int64(st, 9),
 	    .expires_ms = sqlite3_column_int64(st, 10),
 	    .revoked_ms = sqlite3_column_int64(st, 11),
+	    .limits = {.per_minute = (uint32_t)sqlite3_column_int64(st, 12),
+	               .per_day = (uint32_t)sqlite3_column_int64(st, 13),
+	               .max_concurrent = (uint32_t)sqlite3_column_int64(st, 14)},
 	};
 
 	if (digest.n != sizeof k.digest || hint.n != sizeof k.hint)
@@ -88,7 +91,8 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 	if (!err)
 		err = each(s,
 		           "SELECT k.id, k.digest, k.hint, h.kind, h.name, k.name, k.env, "
-		           "k.cidrs, g.grants, k.created_ms, k.expires_ms, k.revoked_ms "
+		           "k.cidrs, g.grants, k.created_ms, k.expires_ms, k.revoked_ms, "
+		           "k.rate_per_minute, k.rate_per_day, k.max_concurrent "
 		           "FROM relay_key k CROSS JOIN holder h ON h.n = k.holder "
 		           "CROSS JOIN grant_set g ON g.n = k.grant_set ORDER BY k.n",
 		           key_row, l, fault);

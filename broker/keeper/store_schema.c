@@ -59,5 +59,11 @@ static const char version_1[] =
     " expires_ms INTEGER NOT NULL,"
     " revoked_ms INTEGER NOT NULL);";
 
-const struct db_migration store_migrations[] = {{version_1}};
+/* Version 2: limits of a relay key, 0 for none. */
+static const char version_2[] =
+    "ALTER TABLE relay_key ADD COLUMN rate_per_minute INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE relay_key ADD COLUMN rate_per_day INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE relay_key ADD COLUMN max_concurrent INTEGER NOT NULL DEFAULT 0;";
+
+const struct db_migration store_migrations[] = {{version_1}, {version_2}};
 const unsigned store_schema_version = sizeof store_migrations / sizeof store_migrations[0];

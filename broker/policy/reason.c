@@ -7,11 +7,17 @@
 #define TOO_LARGE "request_too_large"
 #define BROKER    "api_error"
 #define BUSY      "overloaded_error"
+#define RATE      "rate_limit_error"
 
 #define REFUSED(s, c, t, x)                                                                    \
 	{                                                                                      \
 		.code = (c), .type = (t), .text = (x), .status = (s), .lasting = true,         \
 		.decision = DECISION_DENIED                                                    \
+	}
+#define LIMITED(c, x)                                                                          \
+	{                                                                                      \
+		.code = (c), .type = RATE, .text = (x), .status = 429, .retry_after_s = 1,     \
+		.decision = DECISION_LIMITED                                                   \
 	}
 #define FAILED(s, c, t, wait, x)                                                               \
 	{                                                                                      \
@@ -87,6 +93,12 @@ static const struct reason_info infos[REASON_COUNT] = {
     [REASON_UPGRADE_DENIED] =
         REFUSED(501, "upgrade_not_supported", BAD,
                 "This broker does not tunnel the requested upgrade; use plain HTTP/1.1."),
+    [REASON_RATE_LIMITED] =
+        LIMITED("rate_limited", "This relay key has used up its requests for now; send "
+                                "the next one after the time in Retry-After."),
+    [REASON_CONCURRENCY_LIMITED] =
+        LIMITED("concurrency_limited", "This relay key has as many requests open as it may; "
+                                       "send this one again when another has ended."),
 };
 
 const struct reason_info *reason_info(unsigned reason)

@@ -39,6 +39,9 @@ enum reason {
 	REASON_OVERLOADED,        /* 503 */
 	REASON_CLIENT_TIMEOUT,    /* 408 */
 	REASON_UPGRADE_DENIED,    /* 501: an upgrade this proxy does not tunnel */
+	/* 429: per minute or per day; at once */
+	REASON_RATE_LIMITED,
+	REASON_CONCURRENCY_LIMITED,
 	REASON_COUNT
 };
 
@@ -48,7 +51,7 @@ struct reason_info {
 	const char *text;      /* one sentence for the developer who reads the body */
 	uint16_t status;       /* 0 for REASON_OK */
 	bool lasting;          /* x-should-retry: false */
-	uint8_t retry_after_s; /* 0: no Retry-After */
+	uint8_t retry_after_s; /* unless it is known better; 0: no Retry-After */
 	enum decision decision;
 };
 

@@ -157,9 +157,10 @@ static void answer(struct client *c, const char *health, struct refusal *r)
 	c->out.len += (size_t)n;
 }
 
-void client_refuse(struct client *c, unsigned reason, const char *detail)
+void client_refuse(struct client *c, unsigned reason, const char *detail,
+                   const struct rate_report *limits)
 {
-	struct refusal r = {.reason = reason, .detail = detail};
+	struct refusal r = {.reason = reason, .detail = detail, .limits = limits};
 
 	answer(c, NULL, &r);
 }

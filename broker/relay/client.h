@@ -6,6 +6,7 @@
 #define RELAY_CLIENT_H
 
 #include "base/ipaddr.h"
+#include "policy/rate.h"
 #include "relay/engine.h"
 
 enum client_state {
@@ -53,8 +54,11 @@ RK_MUST_CHECK ssize_t client_fill(struct client *c);
 /* Writes `out`: 0 when all is out, or RK_E_*. */
 RK_MUST_CHECK int client_flush(struct client *c);
 
-/* Refuses the request in hand; who calls it makes a step afterwards. */
-void client_refuse(struct client *c, unsigned reason, const char *detail);
+/* Refuses the request in hand; who calls it makes a step afterwards. `limits`: its key's, or
+ * NULL.
+ */
+void client_refuse(struct client *c, unsigned reason, const char *detail,
+                   const struct rate_report *limits);
 
 /* Answers /healthz; who calls it makes a step afterwards. */
 void client_answer_health(struct client *c);

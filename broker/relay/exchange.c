@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "relay/limits.h"
 #include "relay/rewrite.h"
 #include "relay/transfer.h"
 
@@ -180,6 +181,7 @@ void exchange_fail(struct exchange *ex, enum audit_outcome outcome, enum reason 
                    const char *detail)
 {
 	struct client *c = ex->client;
+	const struct rate_report limits = ex->limits;
 	bool begun = ex->st == EXCHANGE_STREAMING;
 
 	if (c && ex->up.from) {
@@ -193,7 +195,7 @@ void exchange_fail(struct exchange *ex, enum audit_outcome outcome, enum reason 
 		client_abort(c);
 		return;
 	}
-	client_refuse(c, reason, detail);
+	client_refuse(c, reason, detail, &limits);
 	client_step(c, false);
 }
 
@@ -290,6 +292,7 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 	if (ex->st != EXCHANGE_ASKED)
 		return;
 	ex->allowed = m->decision == DECISION_ALLOWED;
+	ex->limits = limits_of(m);
 	if (!ex->client) {
 		end_without_client(ex);
 		return;
@@ -372,7 +375,7 @@ static void decision_late(struct exchange *ex)
 
 	/* stays behind, without its client, for when the decision comes after all */
 	ex->client = NULL;
-	client_refuse(c, REASON_OVERLOADED, "no_decision_in_time");
+	client_refuse(c, REASON_OVERLOADED, "no_decision_in_time", NULL);
 	client_step(c, false);
 }
 

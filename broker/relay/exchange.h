@@ -11,6 +11,7 @@
 #ifndef RELAY_EXCHANGE_H
 #define RELAY_EXCHANGE_H
 
+#include "policy/rate.h"
 #include "relay/client.h"
 #include "relay/flow.h"
 #include "relay/request.h"
@@ -53,6 +54,7 @@ struct exchange {
 	int64_t cut_at_ms;  /* 0: never */
 	int64_t started_us, sent_us;
 	uint32_t upstream_us;
+	struct rate_report limits;    /* of its key, as the decision told them */
 	struct msg_complete complete; /* while it is in relay->unsaid */
 	struct exchange *unsaid_next;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "relay/limits.h"
 #include "relay/rewrite.h"
 
 static const char *connection_line(const struct refusal *r)
@@ -15,7 +16,8 @@ static const char *connection_line(const struct refusal *r)
 ssize_t refusal_write(const struct refusal *r, char *dst, size_t cap)
 {
 	const struct reason_info *info = reason_info(r->reason);
-	char body[1024], retry[40] = "";
+	char body[1024], limits[LIMITS_TEXT], retry[40] = "";
+	unsigned retry_s = info->retry_after_s;
 	int body_n, n;
 
 	/* every text in it is the broker's own and needs no escaping */
@@ -28,16 +30,20 @@ ssize_t refusal_write(const struct refusal *r, char *dst, size_t cap)
 	                  info->code);
 	if (body_n < 0 || (size_t)body_n >= sizeof body)
 		return RK_E_TOOBIG;
-	if (info->retry_after_s)
-		snprintf(retry, sizeof retry, "Retry-After: %u\r\n", info->retry_after_s);
+	if (info->status == 429 && r->limits && r->limits->retry_after_s)
+		retry_s = r->limits->retry_after_s;
+	if (retry_s)
+		snprintf(retry, sizeof retry, "Retry-After: %u\r\n", retry_s);
+	/* a 401 tells of no key */
+	limits_text(info->status == 401 ? NULL : r->limits, limits);
 	n = snprintf(
 	    dst, cap,
 	    "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
 	    "Cache-Control: no-store\r\nx-relaykey-request-id: %s\r\n"
-	    "x-relaykey-decision: %s\r\nx-relaykey-block-reason: %s\r\n%s%s%s%s\r\n%s",
+	    "x-relaykey-decision: %s\r\nx-relaykey-block-reason: %s\r\n%s%s%s%s%s\r\n%s",
 	    info->status, rewrite_phrase(info->status), body_n, r->request_id,
 	    decision_name(info->decision), info->code,
-	    info->lasting ? "x-should-retry: false\r\n" : "", retry,
+	    info->lasting ? "x-should-retry: false\r\n" : "", retry, limits,
 	    info->status == 401
 	        ? "WWW-Authenticate: Basic realm=\"relaykey\"\r\nWWW-Authenticate: Bearer\r\n"
 	        : "",

@@ -5,16 +5,18 @@
 #ifndef RELAY_REFUSAL_H
 #define RELAY_REFUSAL_H
 
+#include "policy/rate.h"
 #include "policy/reason.h"
 #include "relay/block.h"
 
 struct refusal {
-	unsigned reason;        /* enum reason */
-	const char *detail;     /* which rule, e.g. "bad_header_name"; NULL */
-	const char *request_id; /* "req_..." */
-	bool head;              /* the request was HEAD: no body */
-	bool close;             /* Connection: close */
-	bool keep_alive;        /* Connection: keep-alive, for HTTP/1.0 */
+	unsigned reason;                  /* enum reason */
+	const char *detail;               /* which rule, e.g. "bad_header_name"; NULL */
+	const char *request_id;           /* "req_..." */
+	const struct rate_report *limits; /* of the key; NULL */
+	bool head;                        /* the request was HEAD: no body */
+	bool close;                       /* Connection: close */
+	bool keep_alive;                  /* Connection: keep-alive, for HTTP/1.0 */
 };
 
 /* Head and body into dst[cap]; its length, or RK_E_TOOBIG. 2048 bytes are always enough. */

@@ -86,6 +86,7 @@ static bool begin(struct exchange *ex, const struct h1_head *h, size_t used)
 	    .framing = choose_framing(ex, h),
 	    .length = h->content_length,
 	    .allow_set_cookie = ex->upstream->flags & UPSTREAM_ALLOW_SET_COOKIE,
+	    .limits = &ex->limits,
 	};
 	ssize_t n;
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/record.h"
+#include "relay/limits.h"
 
 /* Writes into a fixed room; `full` stays set once something did not fit. */
 struct writer {
@@ -219,7 +220,7 @@ ssize_t rewrite_response(const struct h1_head *h, const struct rewrite_response 
                          size_t cap)
 {
 	struct writer w = {.p = dst, .end = dst + cap};
-	char line[64];
+	char line[64], limits[LIMITS_TEXT];
 
 	snprintf(line, sizeof line, "HTTP/1.1 %03d %s\r\n", h->status,
 	         rewrite_phrase(h->status));
@@ -239,6 +240,8 @@ ssize_t rewrite_response(const struct h1_head *h, const struct rewrite_response 
 		add_text(&w, how->request_id);
 		add_text(&w, "\r\nx-relaykey-decision: allowed\r\n");
 	}
+	limits_text(how->limits, limits);
+	add_text(&w, limits);
 	if (how->framing == REWRITE_LENGTH)
 		add_length(&w, how->length);
 	else if (how->framing == REWRITE_CHUNKED)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/secret.h"
+#include "policy/rate.h"
 #include "relay/request.h"
 
 struct rewrite_upstream {
@@ -38,8 +39,9 @@ struct rewrite_response {
 	enum rewrite_framing framing;
 	uint64_t length;
 	bool allow_set_cookie;
-	bool say_close;      /* Connection: close */
-	bool say_keep_alive; /* Connection: keep-alive, for HTTP/1.0 */
+	const struct rate_report *limits; /* of the key; NULL */
+	bool say_close;                   /* Connection: close */
+	bool say_keep_alive;              /* Connection: keep-alive, for HTTP/1.0 */
 };
 
 /* The response head into dst[cap]; its length, or RK_E_TOOBIG. */

@@ -53,7 +53,7 @@ void walk_refuse(struct client *c, const struct h1_head *h, enum reason reason,
 	if (r->keeper && r->audit_ok && ipc_peer_queued(r->keeper) < ASK_WHILE_QUEUED &&
 	    ipc_peer_send(r->keeper, MSG_REFUSED, 0, &m) < 0)
 		relay_log(r, "refusal_not_audited", "reason", reason_info(reason)->code);
-	client_refuse(c, reason, detail);
+	client_refuse(c, reason, detail, NULL);
 }
 
 static bool is_health(const struct h1_head *h)

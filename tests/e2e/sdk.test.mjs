@@ -73,6 +73,27 @@ test('openai: a revoked key is refused as an authentication error with a stable 
     && err.status === 401 && err.code === 'invalid_api_key');
 });
 
+test('openai: a key over its rate is a rate limit error, which the SDK may try again by itself', async () => {
+  const { key } = await broker.issueKey('openai', { extra: ['--method', '*', '--path', '/**', '--rate', '1/min'] });
+  await openai(key).models.list();
+  const before = upstream.count;
+  await assert.rejects(openai(key).models.list(), (err) => err instanceof OpenAI.RateLimitError && err.status === 429
+    && err.code === 'rate_limited' && Number(err.headers.get('retry-after')) > 0 && err.headers.get('x-should-retry') === null);
+  assert.equal(upstream.count, before);
+});
+
+test('openai: too many requests at once are a rate limit error until one ends, and a retry then passes', async () => {
+  const { key } = await broker.issueKey('openai', { extra: ['--method', '*', '--path', '/**', '--concurrent', '1'] });
+  const controller = new AbortController();
+  const stream = await fetch(`${broker.url}/openai/sse?n=100&ms=50`, { headers: { authorization: `Bearer ${key}` }, signal: controller.signal });
+  const reader = stream.body.getReader();
+  await reader.read();
+  await assert.rejects(openai(key).models.list(), (err) => err instanceof OpenAI.RateLimitError && err.code === 'concurrency_limited');
+  const retried = new OpenAI({ apiKey: key, baseURL: `${broker.url}/openai`, maxRetries: 3 }).models.list();
+  controller.abort();
+  assert.equal((await retried).data[0].id, 'gpt-test');
+});
+
 test('openai: a path outside the grant is a permission error before the upstream is reached', async () => {
   const { key } = await broker.issueKey('openai', { extra: ['--method', 'GET', '--path', '/v1/files/*'] });
   const before = upstream.count;

@@ -98,7 +98,9 @@ test('wrong usage is 2, with the usage on standard error and nothing on standard
     ['key', 'issue', '--holder', 'app:x'], ['key', 'issue', '--method', 'GET', '--conn', 'mock', '--holder', 'app:x'], ['key', 'show'], ['key', 'extend', 'x'],
     ['key', 'extend', 'x', '--ttl', '1d', '--expires', '2099-01-01'], ['revoke'], ['status', 'more'], ['audit', 'list', 'more'], ['audit', 'list', '--limit', '-1'],
     ['audit', 'list', '--status', '1000'], ['audit', 'export', '--format', 'xml'], ['audit', 'list', '--since', 'yesterday'],
-    ['key', 'issue', '--conn', 'mock', '--holder', 'app:x', '--ttl', '7y'], ['key', 'issue', '--conn', 'mock', '--holder', 'robot:x'], ['key', 'issue', '--conn', 'mock', '--holder', 'app']];
+    ['key', 'issue', '--conn', 'mock', '--holder', 'app:x', '--ttl', '7y'], ['key', 'issue', '--conn', 'mock', '--holder', 'robot:x'], ['key', 'issue', '--conn', 'mock', '--holder', 'app'],
+    ...[['--rate', '60'], ['--rate', '0/min'], ['--rate', '-1/min'], ['--rate', '60/hour'], ['--rate', '/day'], ['--rate', '1.5/min'], ['--rate', '1000000001/day'], ['--rate', '1/min', '--rate', '2/min'],
+      ['--concurrent', '0'], ['--concurrent', 'four'], ['--concurrent']].map((more) => ['key', 'issue', '--conn', 'mock', '--holder', 'app:x', ...more])];
   for (const args of wrong) {
     const got = await broker.cli(args);
     assert.equal(got.status, 2, `${args.join(' ')}: ${got.stderr}`);
@@ -324,6 +326,22 @@ test('a key is issued with everything that was asked for', async () => {
   const { key: shown, ...rest } = k;
   assert.deepEqual(await broker.json(['key', 'show', k.id]), rest);
   assert.ok(!(await cli(['key', 'show', k.id, '--json'])).stdout.includes(shown));
+});
+
+test('a key has the limits it was issued with, and shows them', async () => {
+  const k = await issue(['--rate', '60/min', '--rate', '10000/day', '--concurrent', '4']);
+  assert.deepEqual(k.limits, { per_minute: 60, per_day: 10000, concurrent: 4 });
+  assert.deepEqual((await broker.json(['key', 'show', k.id])).limits, k.limits);
+  assert.deepEqual((await broker.lines(['key', 'list'])).find((l) => l.id === k.id).limits, k.limits);
+  assert.match((await cli(['key', 'show', k.id])).stdout, /^limits +60\/min, 10000\/day, 4 at once$/m);
+  const some = await issue(['--rate', '5/day']);
+  assert.deepEqual(some.limits, { per_minute: null, per_day: 5, concurrent: null });
+  assert.match((await cli(['key', 'show', some.id])).stdout, /^limits +5\/day$/m);
+  const none = await issue();
+  assert.deepEqual(none.limits, { per_minute: null, per_day: null, concurrent: null });
+  assert.ok(!(await cli(['key', 'show', none.id])).stdout.includes('limits'));
+  const rows = await broker.lines(['audit', 'list', '--key', k.id]);
+  assert.match(rows.find((r) => r.action === 'key.issue').detail, /per_minute=60 per_day=10000 concurrent=4/);
 });
 
 test('keys are listed by connection, by holder and by being live', async () => {

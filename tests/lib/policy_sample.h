@@ -94,9 +94,10 @@ struct sample_key {
 	struct index_key *key;
 };
 
-/* A new key of the kind "vendor" with these grants; cidrs as words. */
-static inline void sample_key(struct index *ix, const struct sample_grants *g,
-                              const char *cidrs, int64_t expires_ms, struct sample_key *out)
+/* A new key of the kind "vendor" with these grants and limits; cidrs as words. */
+static inline void sample_limited_key(struct index *ix, const struct sample_grants *g,
+                                      const char *cidrs, int64_t expires_ms,
+                                      struct rate_limits limits, struct sample_key *out)
 {
 	struct sample_list prefixes;
 	struct store_key k = {
@@ -109,6 +110,7 @@ static inline void sample_key(struct index *ix, const struct sample_grants *g,
 	    .grants = sample_grants_slice(g),
 	    .created_ms = 1000,
 	    .expires_ms = expires_ms,
+	    .limits = limits,
 	};
 	struct relay_key parts;
 	struct rk_fault fault;
@@ -122,6 +124,12 @@ static inline void sample_key(struct index *ix, const struct sample_grants *g,
 		fprintf(stderr, "%s\n", fault.text);
 		abort();
 	}
+}
+
+static inline void sample_key(struct index *ix, const struct sample_grants *g,
+                              const char *cidrs, int64_t expires_ms, struct sample_key *out)
+{
+	sample_limited_key(ix, g, cidrs, expires_ms, (struct rate_limits){0}, out);
 }
 
 #endif

@@ -100,6 +100,7 @@ async function answer(req, res, url) {
     res.write('only this');
     return setTimeout(() => req.socket.destroy(), 50);
   }
+  if (path === '/v1/limited') return json(res, 429, {}, { 'x-ratelimit-remaining-requests': '7', 'retry-after': '13' });
   if (path === '/v1/cookie') return json(res, 200, {}, { 'set-cookie': 'session=upstream' });
   if (await answerProvider(req, res, path, body.toString())) return undefined;
   return json(res, 200, { method: req.method, url: req.url, headers: req.headers, raw: req.rawHeaders,

@@ -82,6 +82,52 @@ static void a_request_inside_its_grant_is_allowed(void **state)
 	assert_int_equal(ask(w), REASON_OK);
 }
 
+/* Asks as the pipeline does; an allowed request is counted. */
+static enum reason ask_limited(struct world *w, const char *method, const char *rest,
+                               struct rate_report *report)
+{
+	const struct rate_now now = {.mono_ms = 90000, .wall_ms = NOW};
+
+	ask_for(w, method, rest);
+	if (authorize_limits(&w->out, now, report) == REASON_OK && w->out.key->rate)
+		rate_take(w->out.key->rate, now);
+	return w->out.reason;
+}
+
+static void only_what_passed_all_other_hurdles_uses_up_a_quota(void **state)
+{
+	struct world *w = *state;
+	struct sample_grants g = {.used = 0};
+	struct rate_report report;
+	struct sample_key key;
+
+	sample_grant(&g, "conn_a", "GET", "/v1/models", "");
+	sample_limited_key(w->ix, &g, "", 0, (struct rate_limits){.per_minute = 2}, &key);
+	w->ask.key = rk_slice(key.text, key.len);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(ask_limited(w, "GET", "/files/a", &report),
+		                 REASON_PATH_DENIED);
+		assert_int_equal(report.minute_limit, 0);
+	}
+	assert_int_equal(ask_limited(w, "GET", "/models", &report), REASON_OK);
+	assert_int_equal(report.minute_left, 1);
+	assert_int_equal(ask_limited(w, "GET", "/models", &report), REASON_OK);
+	assert_int_equal(ask_limited(w, "GET", "/models", &report), REASON_RATE_LIMITED);
+	assert_string_equal(w->out.detail, "per_minute");
+	/* outside the scope it stays what it is */
+	assert_int_equal(ask_limited(w, "GET", "/files/a", &report), REASON_PATH_DENIED);
+}
+
+static void a_key_without_limits_is_never_limited(void **state)
+{
+	struct world *w = *state;
+	struct rate_report report;
+
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(ask_limited(w, "GET", "/models", &report), REASON_OK);
+	assert_int_equal(report.minute_limit + report.day_limit + report.concurrent_limit, 0);
+}
+
 static void nothing_is_allowed_while_sealed(void **state)
 {
 	struct world *w = *state;
@@ -348,6 +394,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_request_inside_its_grant_is_allowed),
+	    TEST(only_what_passed_all_other_hurdles_uses_up_a_quota),
+	    TEST(a_key_without_limits_is_never_limited),
 	    TEST(nothing_is_allowed_while_sealed),
 	    TEST(a_missing_key_is_refused),
 	    TEST(two_different_keys_are_refused),

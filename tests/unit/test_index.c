@@ -292,10 +292,9 @@ static void live_keys_are_counted(void **state)
 	assert_int_equal(index_conn_live_keys(ix, cb, 9000), 0);
 }
 
-static void a_key_takes_under_400_bytes(void **state)
+static void many_keys_take_under_400_bytes_each(struct index *ix, struct rate_limits limits)
 {
 	enum { KEYS = 200000, HOLDERS = 500 };
-	struct index *ix = *state;
 	struct sample_grants g[2] = {{.used = 0}, {.used = 0}};
 	char id[32], holder[32], name[32];
 	struct index_key *k = NULL;
@@ -308,6 +307,7 @@ static void a_key_takes_under_400_bytes(void **state)
 		struct store_key s = {.kind = HOLDER_AGENT,
 		                      .env = rk_str("production"),
 		                      .grants = sample_grants_slice(&g[i % 2]),
+		                      .limits = limits,
 		                      .created_ms = 1000 + i};
 
 		snprintf(id, sizeof id, "key_%012u", i);
@@ -329,6 +329,37 @@ static void a_key_takes_under_400_bytes(void **state)
 		snprintf(id, sizeof id, "key_%012u", i);
 		assert_int_equal(index_key_by_id(ix, rk_str(id))->created_ms, 1000 + i);
 	}
+}
+
+static void a_key_takes_under_400_bytes(void **state)
+{
+	many_keys_take_under_400_bytes_each(*state, (struct rate_limits){0});
+}
+
+static void a_key_with_limits_takes_under_400_bytes_too(void **state)
+{
+	struct index *ix = *state;
+
+	many_keys_take_under_400_bytes_each(
+	    ix, (struct rate_limits){.per_minute = 60, .per_day = 1000, .max_concurrent = 4});
+	assert_true(index_bytes(ix) / index_key_count(ix) >
+	            sizeof(struct index_key) + sizeof(struct rate));
+}
+
+static void only_a_key_with_limits_counts(void **state)
+{
+	struct index *ix = *state;
+	struct sample_grants g = {.used = 0};
+	struct sample_key without, with;
+
+	openai(ix);
+	sample_grant(&g, "conn_a", "GET", "/v1/**", "");
+	sample_key(ix, &g, "", 0, &without);
+	sample_limited_key(ix, &g, "", 0, (struct rate_limits){.max_concurrent = 2}, &with);
+	assert_null(without.key->rate);
+	assert_non_null(with.key->rate);
+	assert_int_equal(with.key->rate->limits.max_concurrent, 2);
+	assert_int_equal(with.key->rate->limits.per_day, 0);
 }
 
 static void interned_bytes_keep_their_address_and_their_extra_bytes(void **state)
@@ -368,6 +399,8 @@ int main(void)
 	    TEST(equal_texts_and_grants_are_stored_once),
 	    TEST(live_keys_are_counted),
 	    TEST(a_key_takes_under_400_bytes),
+	    TEST(a_key_with_limits_takes_under_400_bytes_too),
+	    TEST(only_a_key_with_limits_counts),
 	    TEST(interned_bytes_keep_their_address_and_their_extra_bytes),
 	};
 

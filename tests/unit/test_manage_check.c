@@ -133,6 +133,21 @@ static void test_the_sixty_fifth_prefix_is_refused(void **state)
 	assert_int_equal(check_cidrs(rk_slice(in, used), out, &written, &fault), RK_E_TOOBIG);
 }
 
+static void test_a_limit_is_a_number_that_can_be_shown(void **state)
+{
+	struct rate_limits l = {
+	    .per_minute = RATE_MAX, .per_day = RATE_MAX, .max_concurrent = 1};
+
+	(void)state;
+	assert_int_equal(check_limits(&l, &fault), 0);
+	l.per_day = RATE_MAX + 1u;
+	assert_int_equal(check_limits(&l, &fault), RK_E_INVALID);
+	l.per_day = 0;
+	assert_int_equal(check_limits(&l, &fault), 0);
+	l.max_concurrent = UINT32_MAX;
+	assert_int_equal(check_limits(&l, &fault), RK_E_INVALID);
+}
+
 static void test_expiry_is_counted_from_now_and_never_overflows(void **state)
 {
 	const int64_t now = INT64_C(1700000000000);
@@ -165,6 +180,7 @@ int main(void)
 	    cmocka_unit_test(test_a_name_is_one_path_segment_that_no_shell_or_url_changes),
 	    cmocka_unit_test(test_prefixes_come_out_in_their_one_form),
 	    cmocka_unit_test(test_the_sixty_fifth_prefix_is_refused),
+	    cmocka_unit_test(test_a_limit_is_a_number_that_can_be_shown),
 	    cmocka_unit_test(test_expiry_is_counted_from_now_and_never_overflows),
 	};
 

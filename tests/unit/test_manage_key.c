@@ -94,6 +94,40 @@ static void test_a_key_is_shown_once_and_only_its_digest_is_kept(void **state)
 	assert_string_equal(world_last_row(w)->key_id, world_last_row(w)->target);
 }
 
+static void test_limits_are_kept_and_shown(void **state)
+{
+	struct world *w = *state;
+	const struct msg_key_info *info;
+	struct rate_limits *kept;
+	struct request r;
+
+	good(&r);
+	r.issue.rate_per_minute = 60;
+	r.issue.rate_per_day = RATE_MAX;
+	r.issue.max_concurrent = 4;
+	world_run(w, &w->a, MSG_KEY_ISSUE, &r.issue);
+	info = &world_answer(&w->a, 0, MSG_KEY_INFO)->key_info;
+	assert_int_equal(info->rate_per_minute, 60);
+	assert_int_equal(info->rate_per_day, RATE_MAX);
+	assert_int_equal(info->max_concurrent, 4);
+	kept = &index_key_by_id(w->k.index, info->id)->rate->limits;
+	assert_int_equal(kept->per_minute, 60);
+	assert_int_equal(kept->max_concurrent, 4);
+}
+
+static void test_a_limit_over_the_highest_is_refused(void **state)
+{
+	struct world *w = *state;
+	struct request r;
+
+	good(&r);
+	r.issue.rate_per_day = RATE_MAX + 1u;
+	assert_int_equal(refused(w, &r.issue), RK_E_INVALID);
+	r.issue.rate_per_day = 0;
+	world_run(w, &w->a, MSG_KEY_ISSUE, &r.issue);
+	assert_null(index_key_next(w->k.index, NULL)->rate);
+}
+
 static void test_an_issued_key_says_what_it_may(void **state)
 {
 	struct world *w = *state;
@@ -586,6 +620,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_a_key_is_shown_once_and_only_its_digest_is_kept),
+	    TEST(test_limits_are_kept_and_shown),
+	    TEST(test_a_limit_over_the_highest_is_refused),
 	    TEST(test_an_issued_key_says_what_it_may),
 	    TEST(test_a_key_needs_a_holder_and_good_names),
 	    TEST(test_grants_are_checked),

@@ -28,6 +28,7 @@ struct seen_decision {
 	uint32_t upstream_id;
 	int64_t cut_at_ms;
 	char headers[64];
+	struct msg_decision limits; /* its numbers only */
 };
 
 struct seen_row {
@@ -185,6 +186,7 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 		d->reason = m->body.decision.reason;
 		d->upstream_id = m->body.decision.upstream_id;
 		d->cut_at_ms = m->body.decision.cut_at_ms;
+		d->limits = m->body.decision;
 		assert_true(rk_slice_cstr(m->body.decision.inject_headers, d->headers,
 		                          sizeof d->headers));
 		if (d->reason == REASON_OK && d->upstream_id > w->last_upstream)
@@ -507,6 +509,92 @@ static void a_refusal_is_answered_after_its_row_without_an_unwrap(void **state)
 	assert_int_equal(counters(w).unwraps, 0);
 	assert_int_equal(counters(w).in_flight, 0);
 	assert_int_equal(counters(w).refused, 1);
+}
+
+/* Gives the world's key limits, as if it had been issued with them. */
+static void limit_key(struct world *w, struct rate_limits limits)
+{
+	w->key.key->rate = calloc(1, sizeof *w->key.key->rate);
+	assert_non_null(w->key.key->rate);
+	w->key.key->rate->limits = limits;
+}
+
+static void a_request_over_the_rate_is_429_and_on_record_as_limited(void **state)
+{
+	struct world *w = *state;
+	const struct seen_decision *d = w->decision;
+
+	limit_key(w, (struct rate_limits){.per_minute = 2, .per_day = 10});
+	for (uint64_t i = 0; i < 3; i++) {
+		ask(w, i, "openai");
+		WAIT_FOR(w, w->decisions == i + 1);
+	}
+	assert_int_equal(d[0].reason, REASON_OK);
+	assert_int_equal(d[0].limits.minute_limit, 2);
+	assert_int_equal(d[0].limits.minute_left, 1);
+	assert_int_equal(d[1].reason, REASON_OK);
+	assert_int_equal(d[1].limits.minute_left, 0);
+	assert_int_equal(d[1].limits.retry_after_s, 0);
+	assert_int_equal(d[1].limits.day_left, 8);
+	assert_int_equal(d[2].decision, DECISION_LIMITED);
+	assert_int_equal(d[2].reason, REASON_RATE_LIMITED);
+	assert_string_equal(d[2].headers, "");
+	assert_in_range(d[2].limits.retry_after_s, 50, 62);
+	assert_int_equal(d[2].limits.minute_limit, 2);
+	assert_int_equal(d[2].limits.day_left, 8);
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 2)->decision, DECISION_LIMITED);
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 2)->status, 429);
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 2)->detail, "per_minute");
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 2)->key_id, w->key.id);
+	assert_int_equal(counters(w).in_flight, 2);
+	assert_int_equal(counters(w).refused, 1);
+}
+
+static void requests_that_come_in_one_batch_are_counted_one_by_one(void **state)
+{
+	struct world *w = *state;
+	unsigned allowed = 0;
+
+	limit_key(w, (struct rate_limits){.per_minute = 7});
+	for (uint64_t i = 0; i < 40; i++)
+		ask(w, i, "openai");
+	WAIT_FOR(w, w->decisions == 40);
+	for (unsigned i = 0; i < 40; i++)
+		allowed += w->decision[i].reason == REASON_OK;
+	assert_int_equal(allowed, 7);
+}
+
+static void a_request_counts_as_open_until_it_is_complete(void **state)
+{
+	struct world *w = *state;
+
+	limit_key(w, (struct rate_limits){.max_concurrent = 2});
+	run_one(w, 1);
+	run_one(w, 2);
+	ask(w, 3, "other");
+	WAIT_FOR(w, w->decisions == 3);
+	assert_int_equal(w->decision[2].reason, REASON_CONCURRENCY_LIMITED);
+	assert_int_equal(w->decision[2].decision, DECISION_LIMITED);
+	assert_int_equal(w->decision[2].limits.retry_after_s, 1);
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 3)->detail, "concurrent");
+	complete(w, 1);
+	WAIT_FOR(w, counters(w).in_flight == 1);
+	run_one(w, 4);
+	assert_int_equal(w->decision[3].limits.concurrent_left, 0);
+}
+
+static void a_request_to_nowhere_uses_up_no_quota(void **state)
+{
+	struct world *w = *state;
+	const struct rate *rate;
+
+	limit_key(w, (struct rate_limits){.per_day = 1});
+	rate = w->key.key->rate;
+	ask(w, 1, "nowhere");
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(rate->day_used, 0);
+	run_one(w, 2);
+	assert_int_equal(rate->day_used, 1);
 }
 
 static void a_batch_unwraps_each_credential_once_and_the_next_one_again(void **state)
@@ -1287,6 +1375,10 @@ int main(void)
 	    TEST(a_request_is_answered_only_when_its_row_is_durable),
 	    TEST(a_request_is_answered_only_when_its_credential_is_there),
 	    TEST(a_refusal_is_answered_after_its_row_without_an_unwrap),
+	    TEST(a_request_over_the_rate_is_429_and_on_record_as_limited),
+	    TEST(requests_that_come_in_one_batch_are_counted_one_by_one),
+	    TEST(a_request_counts_as_open_until_it_is_complete),
+	    TEST(a_request_to_nowhere_uses_up_no_quota),
 	    TEST(a_batch_unwraps_each_credential_once_and_the_next_one_again),
 	    TEST(the_next_batch_is_decided_while_this_one_commits),
 	    TEST(a_burst_larger_than_a_batch_is_answered_whole),

@@ -37,6 +37,8 @@ static void test_each_reason_keeps_its_released_code_and_status(void **state)
 	    [REASON_OVERLOADED] = {"overloaded", 503},
 	    [REASON_CLIENT_TIMEOUT] = {"request_timeout", 408},
 	    [REASON_UPGRADE_DENIED] = {"upgrade_not_supported", 501},
+	    [REASON_RATE_LIMITED] = {"rate_limited", 429},
+	    [REASON_CONCURRENCY_LIMITED] = {"concurrency_limited", 429},
 	};
 
 	(void)state;
@@ -56,6 +58,7 @@ static void test_error_types_are_those_the_sdks_know(void **state)
 	             {403, "permission_error"},
 	             {404, "not_found_error"},
 	             {413, "request_too_large"},
+	             {429, "rate_limit_error"},
 	             {502, "api_error"},
 	             {504, "api_error"}};
 
@@ -77,25 +80,43 @@ static void test_what_may_pass_by_itself_is_not_called_lasting(void **state)
 	(void)state;
 	for (unsigned i = 1; i < REASON_COUNT; i++) {
 		const struct reason_info *r = reason_info(i);
-		bool passing = r->status == 408 || r->status == 502 || r->status == 503 ||
-		               r->status == 504;
+		bool limited = r->status == 429;
+		bool failed = r->status == 408 || r->status == 502 || r->status == 503 ||
+		              r->status == 504;
 
-		assert_int_equal(r->lasting, !passing);
-		assert_int_equal(r->decision, passing ? DECISION_FAILED : DECISION_DENIED);
+		assert_int_equal(r->lasting, !failed && !limited);
+		assert_int_equal(r->decision, limited  ? DECISION_LIMITED
+		                              : failed ? DECISION_FAILED
+		                                       : DECISION_DENIED);
 	}
 	assert_false(reason_info(REASON_OK)->lasting);
 	assert_int_equal(reason_info(REASON_OK)->decision, DECISION_ALLOWED);
 }
 
-static void test_only_a_503_says_when_to_come_back(void **state)
+static void test_only_a_429_and_a_503_say_when_to_come_back(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < REASON_COUNT; i++)
 		assert_int_equal(reason_info(i)->retry_after_s > 0,
-		                 reason_info(i)->status == 503);
+		                 reason_info(i)->status == 503 ||
+		                     reason_info(i)->status == 429);
 	assert_int_equal(reason_info(REASON_SEALED)->retry_after_s, 5);
 	assert_int_equal(reason_info(REASON_AUDIT_UNAVAILABLE)->retry_after_s, 5);
 	assert_int_equal(reason_info(REASON_OVERLOADED)->retry_after_s, 1);
+}
+
+/* They are stored in audit rows: a number keeps its meaning for ever. */
+static void test_reasons_keep_their_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(REASON_OK, 0);
+	assert_int_equal(REASON_INVALID_KEY, 3);
+	assert_int_equal(REASON_NO_CONN, 10);
+	assert_int_equal(REASON_SEALED, 17);
+	assert_int_equal(REASON_UPGRADE_DENIED, 21);
+	assert_int_equal(REASON_RATE_LIMITED, 22);
+	assert_int_equal(REASON_CONCURRENCY_LIMITED, 23);
+	assert_int_equal(DECISION_LIMITED, 3);
 }
 
 static void test_each_text_is_one_sentence_that_needs_no_escaping_in_json(void **state)
@@ -140,7 +161,8 @@ int main(void)
 	    cmocka_unit_test(test_each_reason_keeps_its_released_code_and_status),
 	    cmocka_unit_test(test_error_types_are_those_the_sdks_know),
 	    cmocka_unit_test(test_what_may_pass_by_itself_is_not_called_lasting),
-	    cmocka_unit_test(test_only_a_503_says_when_to_come_back),
+	    cmocka_unit_test(test_only_a_429_and_a_503_say_when_to_come_back),
+	    cmocka_unit_test(test_reasons_keep_their_numbers),
 	    cmocka_unit_test(test_each_text_is_one_sentence_that_needs_no_escaping_in_json),
 	    cmocka_unit_test(test_an_unknown_reason_is_a_bad_request),
 	    cmocka_unit_test(test_decisions_have_names),

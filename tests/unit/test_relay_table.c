@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "relay/limits.h"
 #include "relay/refusal.h"
 #include "relay/upstream.h"
 
@@ -192,6 +193,70 @@ static void test_every_refusal_is_whole_http_and_json(void **state)
 	}
 }
 
+static const struct rate_report some_limits = {.minute_limit = 60,
+                                               .minute_reset_s = 41,
+                                               .concurrent_limit = 4,
+                                               .concurrent_left = 3,
+                                               .retry_after_s = 41};
+
+static void test_a_429_says_when_to_come_back_and_what_the_limits_are(void **state)
+{
+	const struct refusal r = {
+	    .reason = REASON_RATE_LIMITED, .request_id = "req_1", .limits = &some_limits};
+	char out[2048];
+	ssize_t n = refusal_write(&r, out, sizeof out);
+
+	(void)state;
+	assert_true(n > 0);
+	out[n] = '\0';
+	assert_memory_equal(out, "HTTP/1.1 429 Too Many Requests\r\n", 32);
+	assert_non_null(strstr(out, "\r\nRetry-After: 41\r\n"));
+	assert_non_null(strstr(out, "\r\nRateLimit-Policy: \"relaykey-minute\";q=60;w=60, "
+	                            "\"relaykey-concurrent\";q=4;qu=\"concurrent-requests\"\r\n"
+	                            "RateLimit: \"relaykey-minute\";r=0;t=41, "
+	                            "\"relaykey-concurrent\";r=3\r\n"));
+	assert_non_null(strstr(out, "\r\nx-relaykey-block-reason: rate_limited\r\n"));
+	assert_non_null(strstr(out, "\r\nx-relaykey-decision: limited\r\n"));
+	assert_null(strstr(out, "x-should-retry"));
+}
+
+static void test_other_refusals_keep_their_own_time_and_a_401_tells_nothing(void **state)
+{
+	struct refusal r = {
+	    .reason = REASON_SEALED, .request_id = "req_1", .limits = &some_limits};
+	char out[2048];
+	ssize_t n = refusal_write(&r, out, sizeof out);
+
+	(void)state;
+	assert_true(n > 0);
+	out[n] = '\0';
+	assert_non_null(strstr(out, "\r\nRetry-After: 5\r\n"));
+	assert_non_null(strstr(out, "\r\nRateLimit: "));
+	r.reason = REASON_INVALID_KEY;
+	n = refusal_write(&r, out, sizeof out);
+	assert_true(n > 0);
+	out[n] = '\0';
+	assert_null(strstr(out, "RateLimit"));
+}
+
+static void test_the_largest_limits_there_are_fit(void **state)
+{
+	struct rate_report most;
+	struct refusal r = {.reason = REASON_CONCURRENCY_LIMITED,
+	                    .detail = "a_detail_as_long_as_any_of_the_broker",
+	                    .request_id = "req_0123456789abcdef0123456789abcdef",
+	                    .limits = &most,
+	                    .close = true};
+	char text[LIMITS_TEXT], out[2048];
+
+	(void)state;
+	memset(&most, 0xff, sizeof most);
+	limits_text(&most, text);
+	assert_in_range(strlen(text), 200, LIMITS_TEXT - 1);
+	assert_memory_equal(text + strlen(text) - 4, "95\r\n", 4);
+	assert_true(refusal_write(&r, out, sizeof out) > 0);
+}
+
 static void test_a_refused_head_request_has_no_body(void **state)
 {
 	const struct refusal r = {
@@ -272,6 +337,9 @@ int main(void)
 	    cmocka_unit_test(test_a_private_bundle_that_is_none_is_marked),
 	    cmocka_unit_test(test_only_public_addresses_are_dialled_unless_allowed),
 	    cmocka_unit_test(test_every_refusal_is_whole_http_and_json),
+	    cmocka_unit_test(test_a_429_says_when_to_come_back_and_what_the_limits_are),
+	    cmocka_unit_test(test_other_refusals_keep_their_own_time_and_a_401_tells_nothing),
+	    cmocka_unit_test(test_the_largest_limits_there_are_fit),
 	    cmocka_unit_test(test_a_refused_head_request_has_no_body),
 	    cmocka_unit_test(test_health_is_200_only_when_all_is_well),
 	    cmocka_unit_test(test_deadlines_fire_in_their_order_and_cleared_ones_never),

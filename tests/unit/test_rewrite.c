@@ -223,6 +223,28 @@ static void test_a_response_keeps_the_providers_headers_and_gets_ours(void **sta
 	                    "Content-Length: 3\r\n\r\n");
 }
 
+static void test_limits_of_the_key_stand_beside_those_of_the_provider(void **state)
+{
+	const struct rate_report limits = {
+	    .day_limit = 100, .day_left = 99, .day_reset_s = 3600};
+	const struct rate_report none = {0};
+	struct rewrite_response how = {.request_id = "req_1", .limits = &limits};
+	static const char head[] =
+	    "HTTP/1.1 204 x\r\nx-ratelimit-remaining: 5\r\nRateLimit: \"up\";r=1\r\n\r\n";
+	char out[1024];
+
+	(void)state;
+	response(head, how, out, sizeof out);
+	assert_string_equal(out, "HTTP/1.1 204 No Content\r\nx-ratelimit-remaining: 5\r\n"
+	                         "RateLimit: \"up\";r=1\r\nx-relaykey-request-id: req_1\r\n"
+	                         "x-relaykey-decision: allowed\r\n"
+	                         "RateLimit-Policy: \"relaykey-day\";q=100;w=86400\r\n"
+	                         "RateLimit: \"relaykey-day\";r=99;t=3600\r\n\r\n");
+	how.limits = &none;
+	response(head, how, out, sizeof out);
+	assert_null(strstr(out, "relaykey-day"));
+}
+
 static void test_cookies_pass_only_where_the_connection_allows_them(void **state)
 {
 	static const char head[] =
@@ -266,6 +288,7 @@ int main(void)
 	    cmocka_unit_test(test_framing_is_made_anew),
 	    cmocka_unit_test(test_a_head_over_what_secret_memory_holds_is_refused_and_wiped),
 	    cmocka_unit_test(test_a_response_keeps_the_providers_headers_and_gets_ours),
+	    cmocka_unit_test(test_limits_of_the_key_stand_beside_those_of_the_provider),
 	    cmocka_unit_test(test_cookies_pass_only_where_the_connection_allows_them),
 	    cmocka_unit_test(test_a_response_that_does_not_fit_is_an_error),
 	};
