@@ -583,6 +583,19 @@ static void a_request_counts_as_open_until_it_is_complete(void **state)
 	assert_int_equal(w->decision[3].limits.concurrent_left, 0);
 }
 
+static void a_second_try_of_a_request_is_not_counted_again(void **state)
+{
+	struct world *w = *state;
+
+	limit_key(w, (struct rate_limits){.per_minute = 5, .max_concurrent = 1});
+	run_one(w, 1);
+	send_again(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].reason, REASON_OK);
+	assert_int_equal(w->decision[1].limits.minute_left, 4);
+	assert_int_equal(w->key.key->rate->in_window, 1);
+}
+
 static void a_request_to_nowhere_uses_up_no_quota(void **state)
 {
 	struct world *w = *state;
@@ -1378,6 +1391,7 @@ int main(void)
 	    TEST(a_request_over_the_rate_is_429_and_on_record_as_limited),
 	    TEST(requests_that_come_in_one_batch_are_counted_one_by_one),
 	    TEST(a_request_counts_as_open_until_it_is_complete),
+	    TEST(a_second_try_of_a_request_is_not_counted_again),
 	    TEST(a_request_to_nowhere_uses_up_no_quota),
 	    TEST(a_batch_unwraps_each_credential_once_and_the_next_one_again),
 	    TEST(the_next_batch_is_decided_while_this_one_commits),
