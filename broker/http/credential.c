@@ -193,6 +193,78 @@ static void add_query(struct finder *f, struct rk_slice query, bool allowed)
 	}
 }
 
+/* The next item of a comma-separated list, without the blanks around it. */
+static bool next_item(struct rk_slice list, size_t *at, struct rk_slice *item)
+{
+	const char *comma;
+	size_t end;
+
+	if (*at > list.n || list.n == 0)
+		return false;
+	comma = *at < list.n ? memchr(list.p + *at, ',', list.n - *at) : NULL;
+	end = comma ? (size_t)(comma - list.p) : list.n;
+	*item = rk_slice(list.p + *at, end - *at);
+	*at = end + 1;
+	while (item->n && h1_is(item->p[0], H1_B_BLANK))
+		*item = rk_slice_skip(*item, 1);
+	while (item->n && h1_is(item->p[item->n - 1], H1_B_BLANK))
+		item->n--;
+	return true;
+}
+
+static bool is_word_byte(char c)
+{
+	unsigned char low = rk_ascii_lower((unsigned char)c);
+
+	return (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9');
+}
+
+/* Whether a subprotocol carries a key, and which. */
+static bool protocol_key(struct rk_slice item, struct rk_slice *key)
+{
+	/* any key behind it, whole or not, was meant as one */
+	static const struct rk_slice openai = {"openai-insecure-api-key.", 24};
+
+	if (item.n >= openai.n && rk_slice_ieq(rk_slice(item.p, openai.n), openai)) {
+		*key = rk_slice_skip(item, openai.n);
+		return true;
+	}
+	for (size_t i = 0; i < item.n; i++) {
+		*key = rk_slice_skip(item, i);
+		if ((i == 0 || !is_word_byte(item.p[i - 1])) && h1_value_is_relay_key(*key))
+			return true;
+	}
+	return false;
+}
+
+static void add_protocols(struct finder *f, struct rk_slice list)
+{
+	struct rk_slice item, key;
+	size_t at = 0;
+
+	while (next_item(list, &at, &item)) {
+		if (protocol_key(item, &key))
+			add_key(f, key);
+	}
+}
+
+size_t credential_protocols_without(struct rk_slice list, char *dst)
+{
+	struct rk_slice item, key;
+	size_t at = 0, put = 0;
+
+	while (next_item(list, &at, &item)) {
+		if (item.n == 0 || protocol_key(item, &key))
+			continue;
+		/* one byte, so that the result is never longer than the list was */
+		if (put)
+			dst[put++] = ',';
+		memcpy(dst + put, item.p, item.n);
+		put += item.n;
+	}
+	return put;
+}
+
 enum credential_result credential_find(const struct h1_head *h, struct rk_slice query,
                                        bool query_allowed, char key[CREDENTIAL_MAX_KEY],
                                        size_t *key_len)
@@ -204,6 +276,8 @@ enum credential_result credential_find(const struct h1_head *h, struct rk_slice 
 
 		if (field->id == H1_HDR_AUTHORIZATION)
 			add_authorization(&f, field->value);
+		else if (field->id == H1_HDR_WS_PROTOCOL)
+			add_protocols(&f, field->value);
 		else if (field->value.n &&
 		         (field->id == H1_HDR_CREDENTIAL ||
 		          (field->id == H1_HDR_RELAYKEY && credential_is_header(field->name))))

@@ -31,10 +31,12 @@ bool credential_is_header(struct rk_slice name);
 bool credential_is_query_name(struct rk_slice decoded);
 
 /*
- * Finds the presented key. Not looked at: WebSocket subprotocols, cookies, Proxy-Authorization.
+ * Finds the presented key. Not looked at: cookies, Proxy-Authorization.
  * Authorization: Bearer, Basic (the user or the password that looks like a relay key, else the
- * password, else the user), or a bare value; any credential header; the query only when
- * `query_allowed`. Copies the key into key[CREDENTIAL_MAX_KEY], *key_len bytes; the caller
+ * password, else the user), or a bare value; any credential header; an item of
+ * Sec-WebSocket-Protocol, the one place where a browser can put a key of a WebSocket
+ * ("openai-insecure-api-key.KEY", or a relay key behind any other beginning); the query only
+ * when `query_allowed`. Copies the key into key[CREDENTIAL_MAX_KEY], *key_len bytes; the caller
  * keeps key in secret memory and wipes it. Longer values are CREDENTIAL_MALFORMED, as is
  * anything that is not one run of visible ASCII without commas. An empty header presents
  * nothing. Without `query_allowed` a key in the query never counts, but a relay key there that
@@ -43,6 +45,12 @@ bool credential_is_query_name(struct rk_slice decoded);
 enum credential_result credential_find(const struct h1_head *h, struct rk_slice query,
                                        bool query_allowed, char key[CREDENTIAL_MAX_KEY],
                                        size_t *key_len);
+
+/*
+ * Copies the items of a Sec-WebSocket-Protocol value that carry no credential to dst (at least
+ * list.n bytes), separated anew. Returns the length: 0 when none is left.
+ */
+size_t credential_protocols_without(struct rk_slice list, char *dst);
 
 /*
  * Standard base64 with padding (RFC 4648 section 4). Encode returns the length written; dst has

@@ -71,6 +71,8 @@ enum h1_hdr {
 	 * acts on another method or path than the one policy saw.
 	 */
 	H1_HDR_OVERRIDE,
+	/* Sec-WebSocket-Protocol: browsers put a key among its items. */
+	H1_HDR_WS_PROTOCOL,
 };
 
 /*

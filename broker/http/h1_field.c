@@ -84,6 +84,7 @@ static const struct known known[KNOWN_SLOTS] = {
     NAME('x', 'i', 'l', "x-original-url", H1_HDR_OVERRIDE),
     NAME('x', 'w', 'l', "x-rewrite-url", H1_HDR_OVERRIDE),
     NAME('x', 'i', 'i', "x-original-uri", H1_HDR_OVERRIDE),
+    NAME('s', 's', 'l', "sec-websocket-protocol", H1_HDR_WS_PROTOCOL),
 };
 
 /* Name prefixes that are known as a whole. */
@@ -120,6 +121,7 @@ static enum h1_hdr twin_id(enum h1_hdr id)
 	case H1_HDR_CREDENTIAL:
 	case H1_HDR_RELAYKEY:
 	case H1_HDR_OVERRIDE:
+	case H1_HDR_WS_PROTOCOL:
 		return id;
 	default:
 		return H1_HDR_OTHER;

@@ -25,6 +25,8 @@ enum deadline_kind {
 	DEADLINE_RESPONSE_HEAD, /* request sent, no response head */
 	DEADLINE_RESPONSE_IDLE, /* response begun, nothing comes */
 	DEADLINE_CLIENT_WRITE,  /* the client does not read */
+	DEADLINE_TUNNEL,        /* a WebSocket: nothing moves either way */
+	DEADLINE_TUNNEL_END,    /* one of its sides has ended, the other does not */
 	DEADLINE_POOL,          /* upstream connection without a request */
 	DEADLINE_LINGER,        /* answered, waiting for the client to leave */
 	DEADLINE_RETIRED,       /* replaced upstream, decisions for it may be on their way */

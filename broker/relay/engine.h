@@ -5,7 +5,7 @@
  *   client.c    a client's connection: reads heads, hands requests over, writes answers
  *   walk.c      from a head to the question to the keeper
  *   exchange.c  one allowed request from the decision to COMPLETE
- *   transfer.c  its bytes, both ways
+ *   transfer.c  its bytes, both ways; tunnel.c  the same once it is a WebSocket
  *   upstream.c  connections to upstreams: pool, dial;  resolve.c their addresses
  *   engine.c    all of it together: accepting, the keeper's messages, stopping
  *

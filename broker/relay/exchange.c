@@ -6,6 +6,7 @@
 #include "relay/limits.h"
 #include "relay/rewrite.h"
 #include "relay/transfer.h"
+#include "relay/tunnel.h"
 
 /* ---- ids ---- */
 
@@ -182,10 +183,10 @@ void exchange_fail(struct exchange *ex, enum audit_outcome outcome, enum reason 
 {
 	struct client *c = ex->client;
 	const struct rate_report limits = ex->limits;
-	bool begun = ex->st == EXCHANGE_STREAMING;
+	bool begun = ex->st == EXCHANGE_STREAMING || ex->st == EXCHANGE_TUNNEL;
 
 	if (c && ex->up.from) {
-		c->settled = ex->up.ended;
+		c->settled = ex->up.ended && !ex->req->websocket;
 		c->body_left = ex->up.left;
 	}
 	exchange_end(ex, outcome, reason, detail);
@@ -318,7 +319,8 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	}
 	set_cut(ex, m->cut_at_ms);
-	exchange_connect(ex, ex->retried);
+	/* a handshake is never sent twice: on nothing that may have died meanwhile */
+	exchange_connect(ex, ex->retried || ex->req->websocket);
 }
 
 /* ---- the upstream's connection ---- */
@@ -359,12 +361,18 @@ void exchange_dial_failed(struct exchange *ex, enum reason reason, const char *d
 
 void exchange_on_client(struct exchange *ex, unsigned events)
 {
-	transfer_on_client(ex, events);
+	if (ex->st == EXCHANGE_TUNNEL)
+		tunnel_on_client(ex, events);
+	else
+		transfer_on_client(ex, events);
 }
 
 void exchange_on_upstream(struct exchange *ex, unsigned events)
 {
-	transfer_on_upstream(ex, events);
+	if (ex->st == EXCHANGE_TUNNEL)
+		tunnel_on_upstream(ex, events);
+	else
+		transfer_on_upstream(ex, events);
 }
 
 /* ---- time ---- */
@@ -405,6 +413,10 @@ static void on_deadline(void *arg)
 		              ex->client_blocks ? REASON_CLIENT_TIMEOUT
 		                                : REASON_UPSTREAM_TIMEOUT,
 		              ex->client_blocks ? "client_not_reading" : "response_stalled");
+		return;
+	case EXCHANGE_TUNNEL:
+		exchange_fail(ex, OUTCOME_TIMEOUT, REASON_UPSTREAM_TIMEOUT,
+		              tunnel_timeout_detail(ex));
 		return;
 	case EXCHANGE_ENDED:
 		return;

@@ -23,6 +23,7 @@ enum exchange_state {
 	EXCHANGE_SENDING,   /* the head is being written */
 	EXCHANGE_WAITING,   /* no whole response head yet; the body may be under way */
 	EXCHANGE_STREAMING, /* the response head is with the client, or on its way */
+	EXCHANGE_TUNNEL,    /* switched to WebSocket: bytes both ways */
 	EXCHANGE_ENDED,
 };
 
@@ -43,6 +44,7 @@ struct exchange {
 	bool allowed;
 	bool retried; /* goes, or is to go, over a second connection: a fresh one */
 	bool upload_done, upload_failed;
+	bool download_done; /* EXCHANGE_TUNNEL: the upstream has ended its side */
 	bool got_byte;      /* of the response */
 	bool client_keep;   /* the client's connection lives on after this response */
 	bool upstream_keep; /* the upstream's does */

@@ -150,6 +150,20 @@ static struct rk_slice keep(char **at, struct rk_slice s)
 	return copy;
 }
 
+/* A field's value, without the keys that stand among subprotocols. False: nothing is left. */
+static bool keep_value(char **at, const struct h1_field *f)
+{
+	size_t n;
+
+	if (f->id != H1_HDR_WS_PROTOCOL) {
+		keep(at, f->value);
+		return true;
+	}
+	n = credential_protocols_without(f->value, *at);
+	*at += n;
+	return n > 0;
+}
+
 static void keep_fields(struct request *r, const struct h1_head *h, char *at)
 {
 	for (size_t i = 0; i < h->field_count; i++) {
@@ -163,7 +177,10 @@ static void keep_fields(struct request *r, const struct h1_head *h, char *at)
 		keep(&at, f->name);
 		*at++ = ':';
 		*at++ = ' ';
-		keep(&at, f->value);
+		if (!keep_value(&at, f)) {
+			at = r->text + l->off;
+			continue;
+		}
 		*at++ = '\r';
 		*at++ = '\n';
 		l->n = (uint16_t)(at - r->text - l->off);

@@ -24,6 +24,7 @@ struct request {
 	bool idempotent; /* RFC 9110 9.2.2 */
 	bool keep_alive;
 	bool expect_continue;
+	bool websocket; /* asks to become a tunnel */
 	uint8_t minor;
 	uint8_t body; /* enum h1_body */
 	uint64_t content_length;
@@ -33,9 +34,9 @@ struct request {
 };
 
 /*
- * Makes one out of a parsed head; `query_auth` as for credential_find(): then credential
- * parameters are left out of the query. A parameter that holds a relay key is left out in any
- * case. Returns owned (free()), or NULL.
+ * Makes one out of a parsed head (`websocket` is the caller's to set); `query_auth` as for
+ * credential_find(): then credential parameters are left out of the query. A parameter that
+ * holds a relay key is left out in any case. Returns owned (free()), or NULL.
  */
 struct request *request_new(const struct h1_head *h, const struct target *t, bool query_auth);
 

@@ -3,6 +3,7 @@
  */
 #include "relay/rewrite.h"
 #include "relay/transfer.h"
+#include "relay/tunnel.h"
 
 /* Keep-Alive: timeout=5 (RFC 9112 has it no more, servers still say it). */
 static unsigned keep_alive_s(const struct h1_head *h)
@@ -40,8 +41,6 @@ static bool pass_interim(struct exchange *ex, const struct h1_head *h)
 	struct client *c = ex->client;
 	ssize_t n;
 
-	if (h->status == 101)
-		return failed(ex, "unexpected_upgrade");
 	if (++ex->interim > TRANSFER_MAX_INTERIM)
 		return failed(ex, "too_many_interim_responses");
 	if (h->status == 100 || ex->req->minor == 0 || !span_hold(&ex->relay->blocks, &c->out))
@@ -97,7 +96,7 @@ static bool begin(struct exchange *ex, const struct h1_head *h, size_t used)
 	}
 	request_id_text(ex->req->id, id);
 	ex->client_keep = ex->req->keep_alive && ex->upload_done && !r->stopping &&
-	                  how.framing != REWRITE_CLOSE;
+	                  how.framing != REWRITE_CLOSE && !ex->req->websocket;
 	ex->upstream_keep = h->keep_alive && h->body != H1_BODY_CLOSE;
 	ex->keep_s = keep_alive_s(h);
 	how.say_close = !ex->client_keep;
@@ -148,6 +147,8 @@ static bool parse(struct exchange *ex)
 		ex->seen = 0;
 		if (h->status >= 200)
 			return begin(ex, h, (size_t)used);
+		if (h->status == 101)
+			return tunnel_start(ex, h, (size_t)used);
 		if (!pass_interim(ex, h))
 			return false;
 		span_consume(in, (size_t)used);

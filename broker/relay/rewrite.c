@@ -102,6 +102,8 @@ static void add_request_framing(struct writer *w, const struct request *r)
 		add_length(w, 0); /* RFC 9110 8.6 */
 }
 
+static const char upgrade_fields[] = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+
 int rewrite_request(const struct request *r, const struct rewrite_upstream *u,
                     struct rk_slice inject_headers, struct rk_slice inject_query, size_t spare,
                     struct rk_secret *out)
@@ -135,6 +137,8 @@ int rewrite_request(const struct request *r, const struct rewrite_upstream *u,
 		add(&w, rk_slice(r->text + l->off, l->n));
 	}
 	add(&w, inject_headers);
+	if (r->websocket)
+		add_text(&w, upgrade_fields);
 	add_request_framing(&w, r);
 	add_text(&w, "\r\n");
 	head.len = (size_t)(w.p - (char *)head.p);
@@ -206,6 +210,7 @@ const char *rewrite_phrase(int status)
 	    {503, "Service Unavailable"},
 	    {504, "Gateway Timeout"},
 	    {100, "Continue"},
+	    {101, "Switching Protocols"},
 	    {103, "Early Hints"},
 	};
 
@@ -246,7 +251,9 @@ ssize_t rewrite_response(const struct h1_head *h, const struct rewrite_response 
 		add_length(&w, how->length);
 	else if (how->framing == REWRITE_CHUNKED)
 		add_text(&w, "Transfer-Encoding: chunked\r\n");
-	if (how->say_close)
+	if (how->say_upgrade)
+		add_text(&w, upgrade_fields);
+	else if (how->say_close)
 		add_text(&w, "Connection: close\r\n");
 	else if (how->say_keep_alive)
 		add_text(&w, "Connection: keep-alive\r\n");

@@ -42,6 +42,7 @@ struct rewrite_response {
 	const struct rate_report *limits; /* of the key; NULL */
 	bool say_close;                   /* Connection: close */
 	bool say_keep_alive;              /* Connection: keep-alive, for HTTP/1.0 */
+	bool say_upgrade;                 /* 101: Connection: Upgrade, Upgrade: websocket */
 };
 
 /* The response head into dst[cap]; its length, or RK_E_TOOBIG. */

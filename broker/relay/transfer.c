@@ -63,8 +63,8 @@ static void head_written(struct exchange *ex)
 	rk_secret_free(&ex->head);
 	if (ex->up.ended) {
 		ex->upload_done = true;
-		c->settled = true;
-		tls_read_on(c->tls); /* to see it leave */
+		c->settled = !ex->req->websocket; /* what follows may be frames */
+		tls_read_on(c->tls);              /* to see it leave */
 		rearm(ex);
 		return;
 	}

@@ -4,6 +4,7 @@
 
 #include "http/credential.h"
 #include "http/target.h"
+#include "http/websocket.h"
 #include "relay/exchange.h"
 
 /* COMPLETE must always find room in the channel: new requests stop well before it is full. */
@@ -106,6 +107,24 @@ static int ask(struct client *c, const struct h1_head *h, const struct target *t
 	return err;
 }
 
+/* Of upgrades, WebSocket alone. False: refused. */
+static bool check_upgrade(struct client *c, const struct h1_head *h)
+{
+	const char *fault;
+
+	if (!websocket_asked(h)) {
+		walk_refuse(c, h, REASON_UPGRADE_DENIED, NULL);
+		return false;
+	}
+	/* frames, if the client did not wait: never to be read as the next request */
+	c->settled = false;
+	c->keep_alive = false;
+	fault = websocket_request_fault(h);
+	if (fault)
+		walk_refuse(c, h, REASON_BAD_REQUEST, fault);
+	return !fault;
+}
+
 void walk_request(struct client *c, const struct h1_head *h)
 {
 	struct relay *r = c->relay;
@@ -126,10 +145,8 @@ void walk_request(struct client *c, const struct h1_head *h)
 		walk_refuse(c, h, closed, NULL);
 		return;
 	}
-	if (h->upgrade) {
-		walk_refuse(c, h, REASON_UPGRADE_DENIED, NULL);
+	if (h->upgrade && !check_upgrade(c, h))
 		return;
-	}
 	known = table_find(&r->table, target_peek_conn(h->target));
 	flags = known && (known->flags & UPSTREAM_ALLOW_ENCODED_SLASH)
 	            ? TARGET_ALLOW_ENCODED_SLASH
@@ -141,6 +158,8 @@ void walk_request(struct client *c, const struct h1_head *h)
 		return;
 	}
 	req = request_new(h, &t, query_auth);
+	if (req)
+		req->websocket = h->upgrade;
 	ex = req && ipc_peer_queued(r->keeper) < ASK_WHILE_QUEUED ? exchange_new(c, req) : NULL;
 	if (!ex) {
 		free(req);

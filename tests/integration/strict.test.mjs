@@ -210,15 +210,38 @@ test('HTTP/1.0 ends the connection unless keep-alive is asked for', async () => 
   assert.doesNotMatch(twice, /transfer-encoding/i);
 });
 
-test('an upgrade is refused; the field alone is dropped and the request passes', async () => {
+test('an upgrade to anything but a WebSocket is refused; the field alone is dropped and the request passes', async () => {
   const seen = upstream.count;
-  const answer = await ask(bytes({ more: ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='] }));
-  assert.equal(statusOf(answer), 501);
-  assert.match(answer, /upgrade_not_supported/);
+  for (const to of ['h2c', 'TLS/1.0', 'websocket, h2c', 'h2c, websocket', 'websocket/13', '']) {
+    const answer = await ask(bytes({ more: ['Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABk', `Upgrade: ${to}`] }));
+    assert.equal(statusOf(answer), 501, to);
+    assert.match(answer, /upgrade_not_supported/);
+  }
   assert.equal(upstream.count, seen);
   const plain = await ask(bytes({ more: ['Upgrade: h2c'] }));
   assert.equal(statusOf(plain), 200);
   assert.doesNotMatch(plain, /h2c/);
+});
+
+const HANDSHAKE = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='];
+
+test('a WebSocket handshake that is not whole is refused with its connection; the whole one reaches the upstream', async () => {
+  const without = (name) => HANDSHAKE.filter((l) => !l.startsWith(name));
+  const bad = [
+    ['bad_websocket_key', bytes({ more: without('Sec-WebSocket-Key') })],
+    ['bad_websocket_key', bytes({ more: [...HANDSHAKE, 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='] })],
+    ['bad_websocket_key', bytes({ more: [...without('Sec-WebSocket-Key'), 'Sec-WebSocket-Key: AAAA'] })],
+    ['bad_websocket_version', bytes({ more: without('Sec-WebSocket-Version') })],
+    ['bad_websocket_version', bytes({ more: [...without('Sec-WebSocket-Version'), 'Sec-WebSocket-Version: 14'] })],
+    ['websocket_not_get', bytes({ line: 'POST /mock/things HTTP/1.1', more: HANDSHAKE })],
+    ['websocket_with_body', bytes({ more: [...HANDSHAKE, 'Content-Length: 5'], body: 'hello' })],
+  ];
+  for (const [code, data] of bad) assert.ok((await refused(data, 400)).includes(`(${code})`), code);
+  wire.answers.handshake = 'HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno';
+  // what follows an upgrade that did not happen is not the next request
+  const answer = await ask(Buffer.concat([bytes({ line: 'GET /wire/handshake HTTP/1.1', more: HANDSHAKE }), bytes()]));
+  assert.deepEqual(answer.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 403']);
+  assert.match(wire.requests.at(-1).text, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/);
 });
 
 const chunked = (body, name = 'chunks') => bytes({ line: `POST /wire/${name} HTTP/1.1`, more: ['Transfer-Encoding: chunked'], body });
@@ -322,6 +345,7 @@ const HOSTILE = {
   'status-six-hundred': 'HTTP/1.1 600 No\r\nContent-Length: 5\r\n\r\nhello',
   'status-of-two-digits': 'HTTP/1.1 20 OK\r\nContent-Length: 5\r\n\r\nhello',
   'an-upgrade-nobody-asked-for': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+  'a-websocket-nobody-asked-for': 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
   'a-flood-of-interim-responses': (s) => flood(s, 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', 1 << 18),
   'closed-at-once': (s) => s.destroy(),
   'ended-at-once': (s) => s.end(),

@@ -20,6 +20,9 @@
  *   /v1/gone        hangs up without an answer
  *   /v1/silent      never answers
  *   /v1/cookie      Set-Cookie and more
+ *   /v1/ws          a WebSocket, see up_tunnel()
+ *   /v1/ws-eager    the same, and speaks first
+ *   /v1/ws-other, /v1/ws-unsaid, /v1/ws-framed   a 101 that is none
  */
 #ifndef TESTS_RELAY_UPSTREAM_H
 #define TESTS_RELAY_UPSTREAM_H
@@ -119,6 +122,44 @@ static inline bool up_echo(struct peer *p, const struct reply *r)
 	return ok;
 }
 
+/*
+ * A WebSocket as far as the relay sees it: 101, then every byte comes back. "bye" ends it from
+ * this side, "drop" breaks it off.
+ */
+static inline void up_tunnel(struct peer *p, const char *extra)
+{
+	static const struct linger reset = {1, 0};
+	char head[512];
+	bool on;
+
+	snprintf(head, sizeof head,
+	         "HTTP/1.1 101 Whatever\r\nConnection: keep-alive, Upgrade\r\n"
+	         "Upgrade: WebSocket\r\n"
+	         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n%s",
+	         extra);
+	on = peer_send(p, head);
+	while (on && (p->n || peer_more(p) > 0)) {
+		if (p->n == 3 && memcmp(p->buf, "bye", 3) == 0) {
+			SSL_shutdown(p->ssl);
+			shutdown(p->fd, SHUT_WR);
+			p->n = 0;
+			peer_more(p);
+			break;
+		}
+		if (p->n == 4 && memcmp(p->buf, "drop", 4) == 0) {
+			setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+			SSL_free(p->ssl);
+			p->ssl = NULL;
+			return;
+		}
+		on = peer_send_n(p, p->buf, p->n);
+		p->n = 0;
+	}
+	pthread_mutex_lock(&world.lock);
+	world.tunnels_ended++;
+	pthread_mutex_unlock(&world.lock);
+}
+
 /* False: the connection ends here. */
 static inline bool up_serve(struct peer *p)
 {
@@ -190,6 +231,18 @@ static inline bool up_serve(struct peer *p)
 		up_text(p, "200 OK", "", "once", 4);
 	} else if (strcmp(path, "/v1/silent") == 0) {
 		peer_more(p);
+	} else if (strcmp(path, "/v1/ws") == 0) {
+		up_tunnel(p, "");
+	} else if (strcmp(path, "/v1/ws-eager") == 0) {
+		up_tunnel(p, "first");
+	} else if (strcmp(path, "/v1/ws-other") == 0) {
+		peer_send(
+		    p, "HTTP/1.1 101 Other\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+	} else if (strcmp(path, "/v1/ws-unsaid") == 0) {
+		peer_send(p, "HTTP/1.1 101 Unsaid\r\nUpgrade: websocket\r\n\r\n");
+	} else if (strcmp(path, "/v1/ws-framed") == 0) {
+		peer_send(p, "HTTP/1.1 101 Framed\r\nConnection: Upgrade\r\n"
+		             "Upgrade: websocket\r\nContent-Length: 0\r\n\r\n");
 	} else if (strcmp(path, "/v1/cookie") == 0) {
 		on = up_text(p, "200 OK",
 		             "Set-Cookie: a=b\r\nX-RelayKey-Decision: forged\r\n"

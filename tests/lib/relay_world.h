@@ -68,6 +68,7 @@ static struct world {
 	uint32_t again_upstream; /* where it sends the request then; 0: to "mock" */
 	char last_query_names[256];
 	unsigned upstream_accepted;
+	unsigned tunnels_ended; /* at the upstream */
 	int go[2]; /* a byte lets a waiting handler of the upstream go on */
 	SSL_CTX *client, *server;
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -192,6 +193,8 @@ _Noreturn static inline void world_run_relay(int control, int keeper)
 	                    [DEADLINE_DECISION] = 700,
 	                    [DEADLINE_RESPONSE_HEAD] = 3000,
 	                    [DEADLINE_BODY] = 1500,
+	                    [DEADLINE_TUNNEL] = 1200,
+	                    [DEADLINE_TUNNEL_END] = 500,
 	                    [DEADLINE_CLIENT_WRITE] = 5000},
 	};
 	struct rk_fault fault = {0};

@@ -295,6 +295,51 @@ static void test_query_names_ignore_case_and_hyphens(void **state)
 	assert_false(credential_is_query_name(S("")));
 }
 
+static void test_a_key_among_subprotocols_is_found(void **state)
+{
+	(void)state;
+	expect_key(find("Sec-WebSocket-Protocol: realtime, openai-insecure-api-key." KEY
+	                ", openai-beta.realtime-v1\r\n"),
+	           KEY);
+	expect_key(find("sec-websocket-protocol: token," KEY "\r\n"), KEY);
+	expect_key(
+	    find("Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: bearer-" KEY "\r\n"),
+	    KEY);
+	expect_key(find("Sec_WebSocket_Protocol: " KEY "\r\n"), KEY);
+	expect_key(find("Sec-WebSocket-Protocol: openai-insecure-api-key.sk-1\r\n"), "sk-1");
+	expect_key(find("X-Api-Key: " KEY "\r\nSec-WebSocket-Protocol: x." KEY "\r\n"), KEY);
+	assert_int_equal(find("Sec-WebSocket-Protocol: realtime, , mark_app_b\r\n"),
+	                 CREDENTIAL_NONE);
+	expect_refusal(find("X-Api-Key: " KEY "\r\nSec-WebSocket-Protocol: x." OTHER "\r\n"),
+	               CREDENTIAL_CONFLICT);
+	expect_refusal(find("Sec-WebSocket-Protocol: x." KEY ", y." OTHER "\r\n"),
+	               CREDENTIAL_CONFLICT);
+	expect_refusal(find("Sec-WebSocket-Protocol: openai-insecure-api-key.\r\n"),
+	               CREDENTIAL_MALFORMED);
+}
+
+static void assert_protocols(const char *list, const char *want)
+{
+	char left[512];
+	size_t n = credential_protocols_without(rk_str(list), left);
+
+	assert_true(n <= strlen(list));
+	assert_true(rk_slice_is(rk_slice(left, n), want));
+}
+
+static void test_subprotocols_with_a_key_are_left_out(void **state)
+{
+	(void)state;
+	assert_protocols("realtime, openai-insecure-api-key." KEY ", v1", "realtime,v1");
+	assert_protocols(KEY ",realtime", "realtime");
+	assert_protocols("realtime\t,\tx." KEY, "realtime");
+	assert_protocols("OpenAI-Insecure-API-Key.sk-1", "");
+	assert_protocols(" , ,", "");
+	assert_protocols("", "");
+	assert_protocols("a, b ,,c", "a,b,c");
+	assert_protocols("mark_app_b", "mark_app_b");
+}
+
 static void test_base64_follows_the_vectors_of_rfc_4648(void **state)
 {
 	static const char *const vectors[][2] = {
@@ -355,6 +400,8 @@ int main(void)
 	    cmocka_unit_test(test_the_query_counts_only_where_it_is_allowed),
 	    cmocka_unit_test(test_query_and_header_have_to_agree),
 	    cmocka_unit_test(test_query_names_ignore_case_and_hyphens),
+	    cmocka_unit_test(test_a_key_among_subprotocols_is_found),
+	    cmocka_unit_test(test_subprotocols_with_a_key_are_left_out),
 	    cmocka_unit_test(test_base64_follows_the_vectors_of_rfc_4648),
 	    cmocka_unit_test(test_base64_is_decoded_strictly),
 	};

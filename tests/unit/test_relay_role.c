@@ -823,7 +823,7 @@ static void test_what_is_malformed_is_refused_and_reported(void **state)
 	     400},
 	    {"GET /mock/echo HTTP/1.1\r\n" HOST AUTH "Expect: the-worst\r\n\r\n", 417},
 	    {"GET /mock/echo HTTP/1.1\r\n" HOST AUTH
-	     "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+	     "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
 	     501},
 	    {"GET /mock/echo HTTP/1.1\r\n" HOST AUTH "X-Late: ", 408},
 	};
