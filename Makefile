@@ -161,7 +161,7 @@ lint:
 asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy strict lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy strict websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench

@@ -126,6 +126,22 @@ static int set_listen(const struct parser *p, const struct key *k, struct rk_sli
 	return 0;
 }
 
+static int set_trusted_proxy(const struct parser *p, const struct key *k, struct rk_slice value)
+{
+	struct rk_cidrs *list = &p->conf->trusted_proxies;
+	struct rk_cidr cidr;
+
+	if (rk_cidr_parse(value, &cidr))
+		return bad(p,
+		           "%s \"%s\" is not an address or a prefix without host bits, such as "
+		           "10.0.0.0/8",
+		           k->name, show(value).text);
+	if (list->count == RK_CIDRS_MAX)
+		return bad(p, "more than %d lines of %s", RK_CIDRS_MAX, k->name);
+	list->at[list->count++] = cidr;
+	return 0;
+}
+
 static int set_relays(const struct parser *p, const struct key *k, struct rk_slice value)
 {
 	uint64_t n;
@@ -255,6 +271,16 @@ static int set_secret_memory(const struct parser *p, const struct key *k, struct
 	return i < 0 ? i : 0;
 }
 
+static int set_proxy_protocol(const struct parser *p, const struct key *k,
+                              struct rk_slice value)
+{
+	static const char *const words[] = {"off", "on"};
+	int i = one_of(p, k, value, words, 2);
+
+	p->conf->proxy_protocol = i == 1;
+	return i < 0 ? i : 0;
+}
+
 static int set_log_level(const struct parser *p, const struct key *k, struct rk_slice value)
 {
 	static const char *const words[] = {
@@ -277,6 +303,8 @@ static const struct key keys[] = {
     {.name = "control-socket", .set = set_socket, TEXT_FIELD(control_socket)},
     {.name = "proxy", .set = set_listen, TEXT_FIELD(proxy), .example = "127.0.0.1:8443"},
     {.name = "console", .set = set_listen, TEXT_FIELD(console), .example = "127.0.0.1:8444"},
+    {.name = "proxy-protocol", .set = set_proxy_protocol},
+    {.name = "trusted-proxy", .set = set_trusted_proxy, .repeats = true},
     {.name = "tls-certificate",
      .set = set_path,
      TEXT_FIELD(tls_certificate),
@@ -410,6 +438,9 @@ static int check_whole(struct parser *p)
 	if (strcmp(c->proxy, c->console) == 0)
 		return bad(p, "proxy and console are both %s; give each a port of its own",
 		           c->proxy);
+	if (c->proxy_protocol && c->trusted_proxies.count == 0)
+		return bad(p, "proxy-protocol is on and no trusted-proxy says from whom; add a "
+		              "line such as \"trusted-proxy 10.0.0.0/8\"");
 	if (c->control_socket[0])
 		return 0;
 	for (unsigned i = 0; i < KEY_COUNT; i++) {

@@ -7,6 +7,8 @@
  *   control-socket   control.sock
  *   proxy            127.0.0.1:8443
  *   console          127.0.0.1:8444
+ *   proxy-protocol   off                  # on: trusted proxies send PROXY v2 before TLS
+ *   trusted-proxy    10.0.0.0/8           # whose X-Forwarded-For counts; repeatable
  *   tls-certificate  server.pem           # chain, PEM
  *   tls-key          server.key           # PEM, mode 0600
  *   upstream-ca      /etc/ssl/certs/ca-certificates.crt
@@ -23,7 +25,7 @@
  *
  * A '#' inside a word is part of the value. Required: proxy, console, tls-certificate, tls-key,
  * token-module, token; the values shown of the others are the defaults, but for user,
- * token-init-args, token-env and token-pin-file, which default to none.
+ * trusted-proxy, token-init-args, token-env and token-pin-file, which default to none.
  *
  * Unknown and repeated keys, and values out of range, are refused with file and line.
  */
@@ -31,6 +33,7 @@
 #define BASE_CONFIG_H
 
 #include "base/err.h"
+#include "base/ipaddr.h"
 #include "base/slice.h"
 
 #include <stdbool.h>
@@ -48,6 +51,8 @@ struct rk_config {
 	char control_socket[CONFIG_PATH_MAX]; /* fits sockaddr_un: at most 107 bytes */
 	char proxy[128];                      /* "addr:port", "[v6]:port" */
 	char console[128];
+	bool proxy_protocol;
+	struct rk_cidrs trusted_proxies;
 	char tls_certificate[CONFIG_PATH_MAX];
 	char tls_key[CONFIG_PATH_MAX];
 	char upstream_ca[CONFIG_PATH_MAX];

@@ -238,3 +238,12 @@ bool rk_cidr_contains(const struct rk_cidr *c, const struct rk_ip *ip)
 		return false;
 	return same_prefix(c->net.b, ip->b, c->bits);
 }
+
+bool rk_cidrs_hold(const struct rk_cidrs *c, const struct rk_ip *ip)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		if (rk_cidr_contains(&c->at[i], ip))
+			return true;
+	}
+	return false;
+}

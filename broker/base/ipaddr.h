@@ -58,4 +58,14 @@ void rk_cidr_format(const struct rk_cidr *c, char out[RK_CIDR_TEXT]);
  * one. */
 bool rk_cidr_contains(const struct rk_cidr *c, const struct rk_ip *ip);
 
+enum { RK_CIDRS_MAX = 16 };
+
+struct rk_cidrs {
+	struct rk_cidr at[RK_CIDRS_MAX];
+	unsigned count;
+};
+
+/* Whether one of them contains the address. */
+bool rk_cidrs_hold(const struct rk_cidrs *c, const struct rk_ip *ip);
+
 #endif

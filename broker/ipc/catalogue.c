@@ -18,6 +18,8 @@ static const struct record_field msg_setup_fields[] = {
     RF_U8(struct msg_setup, journal_normal),
     RF_U8(struct msg_setup, secret_locked),
     RF_U8(struct msg_setup, log_level),
+    RF_U8(struct msg_setup, proxy_protocol),
+    RF_LIST(struct msg_setup, trusted_proxies, MSG_MAX_LIST),
 };
 
 static const struct record_field msg_listener_fields[] = {

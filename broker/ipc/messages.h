@@ -46,6 +46,8 @@ struct msg_setup {
 	uint8_t journal_normal;
 	uint8_t secret_locked;
 	uint8_t log_level;
+	uint8_t proxy_protocol;
+	struct rk_slice trusted_proxies; /* LIST of prefixes */
 };
 
 enum listener_kind { LISTENER_PROXY = 1, LISTENER_CONSOLE = 2, LISTENER_CONTROL = 3 };

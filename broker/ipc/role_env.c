@@ -36,6 +36,18 @@ static int copy_text(struct rk_slice from, char *to, size_t cap)
 	return rk_slice_cstr(from, to, cap) ? 0 : RK_E_PROTOCOL;
 }
 
+static int take_proxies(struct rk_slice list, struct rk_cidrs *out)
+{
+	struct rk_slice item;
+
+	while (record_list_next(&list, &item)) {
+		if (out->count == RK_CIDRS_MAX || rk_cidr_parse(item, &out->at[out->count]))
+			return RK_E_PROTOCOL;
+		out->count++;
+	}
+	return 0;
+}
+
 static int take_setup(struct role_env *env, const struct msg_setup *m)
 {
 	if (m->role != env->role || m->instance != env->instance ||
@@ -45,7 +57,8 @@ static int take_setup(struct role_env *env, const struct msg_setup *m)
 	    copy_text(m->token_module, env->token_module, sizeof env->token_module) ||
 	    copy_text(m->token_init_args, env->token_init_args, sizeof env->token_init_args) ||
 	    copy_text(m->token, env->token, sizeof env->token) ||
-	    copy_text(m->token_pin_file, env->token_pin_file, sizeof env->token_pin_file))
+	    copy_text(m->token_pin_file, env->token_pin_file, sizeof env->token_pin_file) ||
+	    take_proxies(m->trusted_proxies, &env->trusted_proxies))
 		return RK_E_PROTOCOL;
 	env->relays = m->relays;
 	env->owner_uid = m->owner_uid;
@@ -54,6 +67,7 @@ static int take_setup(struct role_env *env, const struct msg_setup *m)
 	env->journal_normal = m->journal_normal != 0;
 	env->secret_locked = m->secret_locked != 0;
 	env->log_level = m->log_level;
+	env->proxy_protocol = m->proxy_protocol != 0;
 	rk_buf_init(&env->token_env, MSG_MAX_LIST);
 	return rk_buf_add_slice(&env->token_env, m->token_env);
 }

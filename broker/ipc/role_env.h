@@ -23,6 +23,7 @@
 #define IPC_ROLE_ENV_H
 
 #include "base/buf.h"
+#include "base/ipaddr.h"
 #include "base/secret.h"
 #include "ipc/frame.h"
 
@@ -45,7 +46,8 @@ struct role_env {
 	char token_pin_file[MSG_MAX_URL + 1];
 	struct rk_buf token_env; /* LIST */
 	uint32_t owner_uid, drop_uid, drop_gid;
-	bool journal_normal, secret_locked;
+	bool journal_normal, secret_locked, proxy_protocol;
+	struct rk_cidrs trusted_proxies;
 	int log_level;
 	int listener; /* -1 when this role has none */
 	struct role_peer peers[ROLE_MAX_PEERS];

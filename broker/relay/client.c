@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "relay/arrival.h"
 #include "relay/exchange.h"
 #include "relay/refusal.h"
 #include "relay/walk.h"
@@ -23,6 +24,7 @@ static void end(struct client *c)
 
 	c->st = CLIENT_CLOSED;
 	deadline_clear(&r->deadlines, &c->deadline);
+	arrival_end(c);
 	if (c->in.len) /* perhaps half a head, with a relay key in it */
 		rk_wipe(c->in.mem + c->in.off, c->in.len);
 	span_release(&r->blocks, &c->in);
@@ -178,6 +180,7 @@ static void become_idle(struct client *c)
 {
 	c->exchange = NULL;
 	c->st = CLIENT_IDLE;
+	c->asker = c->ip;
 	c->seen = 0;
 	set_deadline(c, DEADLINE_IDLE);
 	tls_read_on(c->tls);
@@ -393,6 +396,23 @@ static void on_deadline(void *arg)
 		client_close(c);
 }
 
+void client_is(struct client *c, const struct rk_ip *ip)
+{
+	c->ip = *ip;
+	c->asker = *ip;
+}
+
+void client_secure(struct client *c, int fd)
+{
+	struct relay *r = c->relay;
+
+	c->st = CLIENT_HANDSHAKE;
+	if (tls_accept(r->tls, r->identity, fd, on_tls, c, &c->tls) < 0) {
+		c->tls = NULL;
+		client_close(c);
+	}
+}
+
 void client_new(struct relay *r, int fd, const struct rk_ip *ip)
 {
 	struct client *c = calloc(1, sizeof *c);
@@ -404,12 +424,8 @@ void client_new(struct relay *r, int fd, const struct rk_ip *ip)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	c->relay = r;
-	c->ip = *ip;
+	client_is(c, ip);
 	c->deadline = (struct deadline){.expired = on_deadline, .arg = c};
-	if (tls_accept(r->tls, r->identity, fd, on_tls, c, &c->tls) < 0) {
-		free(c);
-		return;
-	}
 	c->next = r->clients;
 	if (c->next)
 		c->next->prev = &c->next;
@@ -417,4 +433,8 @@ void client_new(struct relay *r, int fd, const struct rk_ip *ip)
 	r->clients = c;
 	r->client_count++;
 	set_deadline(c, DEADLINE_HANDSHAKE);
+	if (!r->proxy_protocol || !rk_cidrs_hold(&r->trusted_proxies, ip))
+		client_secure(c, fd);
+	else if (arrival_start(c, fd) < 0)
+		client_close(c);
 }

@@ -10,6 +10,7 @@
 #include "relay/engine.h"
 
 enum client_state {
+	CLIENT_ARRIVAL, /* before TLS: a trusted proxy says whose connection it is */
 	CLIENT_HANDSHAKE,
 	CLIENT_IDLE,   /* no byte of a request */
 	CLIENT_HEAD,   /* some bytes of a head */
@@ -22,13 +23,15 @@ enum client_state {
 struct client {
 	struct grave grave;
 	struct relay *relay;
-	struct tls *tls;
+	struct arrival *arrival; /* owned; while CLIENT_ARRIVAL */
+	struct tls *tls;         /* NULL while CLIENT_ARRIVAL */
 	struct client *next, **prev;
 	struct exchange *exchange; /* while CLIENT_BUSY */
 	struct span in;            /* a head, a body's beginning, pipelined requests */
 	struct span out;           /* to be written */
 	struct deadline deadline;
-	struct rk_ip ip;
+	struct rk_ip ip;    /* the socket's, or what the PROXY header said */
+	struct rk_ip asker; /* whose the request in hand is: `ip`, or by X-Forwarded-For */
 	enum client_state st;
 	size_t seen;        /* bytes of `in` that were looked at and are no whole head */
 	int64_t started_us; /* first byte of the head */
@@ -44,6 +47,14 @@ struct client {
 
 /* Takes fd (accepted, non-blocking). */
 void client_new(struct relay *r, int fd, const struct rk_ip *ip);
+
+/* ---- with arrival.c ---- */
+
+/* Whose connection it is. */
+void client_is(struct client *c, const struct rk_ip *ip);
+
+/* Starts TLS on fd (taken). */
+void client_secure(struct client *c, int fd);
 
 /* Goes on as far as possible. `readable`: bytes may have come. */
 void client_step(struct client *c, bool readable);

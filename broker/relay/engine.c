@@ -275,6 +275,8 @@ int relay_new(const struct relay_params *p, struct relay **out, struct rk_fault 
 	r->listener = -1;
 	r->bury = (struct loop_hook){.run = bury_all, .arg = r};
 	r->max_clients = clients_allowed(p->max_clients);
+	r->proxy_protocol = p->proxy_protocol;
+	r->trusted_proxies = p->trusted_proxies;
 	err = open_all(r, p, fault);
 	if (err) {
 		if (p->keeper >= 0)

@@ -2,6 +2,7 @@
  * What the parts of a relay share: the loop, the contexts, the keeper's channel, the table, and
  * the lists of what is open. One struct, handed down; private to broker/relay.
  *
+ *   arrival.c   a connection of a trusted proxy before its TLS: the PROXY header
  *   client.c    a client's connection: reads heads, hands requests over, writes answers
  *   walk.c      from a head to the question to the keeper
  *   exchange.c  one allowed request from the decision to COMPLETE
@@ -61,6 +62,8 @@ struct relay {
 	struct client *clients;
 	unsigned client_count, max_clients;
 	bool accepting;
+	bool proxy_protocol;
+	struct rk_cidrs trusted_proxies;
 
 	/* exchanges, by the lower half of their id */
 	struct exchange_slot *slots;

@@ -79,6 +79,8 @@ static int start(struct role_env *env, struct loop *loop, struct relay **out,
 	    .trust = rk_buf_slice(&env->trust),
 	    .listener = env->listener,
 	    .keeper = keeper_socket(env),
+	    .proxy_protocol = env->proxy_protocol,
+	    .trusted_proxies = env->trusted_proxies,
 	};
 	int err = role_env_confine(env, fault);
 

@@ -7,6 +7,7 @@
 #define RELAY_RELAY_H
 
 #include "base/err.h"
+#include "base/ipaddr.h"
 #include "base/slice.h"
 #include "ipc/loop.h"
 #include "relay/deadline.h"
@@ -21,6 +22,8 @@ struct relay_params {
 	struct rk_slice trust;            /* PEM bundle for upstreams; borrowed, may be empty */
 	int listener;                     /* taken; non-blocking from here on */
 	int keeper;                       /* taken: a channel to the keeper, or -1 */
+	bool proxy_protocol;              /* trusted proxies send a PROXY header first */
+	struct rk_cidrs trusted_proxies;  /* whose word on the client's address counts */
 	unsigned max_clients;             /* 0: as many as RLIMIT_NOFILE allows */
 	uint32_t deadline_ms[DEADLINE_KINDS]; /* 0: the relay's own */
 };

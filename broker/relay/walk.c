@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "http/credential.h"
+#include "http/forwarded.h"
 #include "http/target.h"
 #include "http/websocket.h"
 #include "relay/exchange.h"
@@ -50,7 +51,7 @@ void walk_refuse(struct client *c, const struct h1_head *h, enum reason reason,
 	if (m.method.n > H1_MAX_METHOD)
 		m.method.n = H1_MAX_METHOD;
 	memcpy(m.request_id, c->request_id, sizeof m.request_id);
-	memcpy(m.client_ip, c->ip.b, sizeof m.client_ip);
+	memcpy(m.client_ip, c->asker.b, sizeof m.client_ip);
 	if (r->keeper && r->audit_ok && ipc_peer_queued(r->keeper) < ASK_WHILE_QUEUED &&
 	    ipc_peer_send(r->keeper, MSG_REFUSED, 0, &m) < 0)
 		relay_log(r, "refusal_not_audited", "reason", reason_info(reason)->code);
@@ -101,7 +102,7 @@ static int ask(struct client *c, const struct h1_head *h, const struct target *t
 	if (found == CREDENTIAL_FOUND)
 		m.key = rk_slice(r->key.p, key_n);
 	memcpy(m.request_id, c->request_id, sizeof m.request_id);
-	memcpy(m.client_ip, c->ip.b, sizeof m.client_ip);
+	memcpy(m.client_ip, c->asker.b, sizeof m.client_ip);
 	err = ipc_peer_send(r->keeper, MSG_AUTHORIZE, id, &m);
 	rk_secret_wipe(&r->key);
 	return err;
@@ -137,6 +138,7 @@ void walk_request(struct client *c, const struct h1_head *h)
 	unsigned flags;
 	int err;
 
+	c->asker = forwarded_client(h, &c->ip, &r->trusted_proxies);
 	if (is_health(h)) {
 		client_answer_health(c);
 		return;

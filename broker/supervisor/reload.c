@@ -167,6 +167,8 @@ static void warn_of_the_rest(const struct rk_config *old, const struct rk_config
 	    TEXT("control-socket", control_socket),
 	    TEXT("proxy", proxy),
 	    TEXT("console", console),
+	    TEXT("proxy-protocol", proxy_protocol),
+	    TEXT("trusted-proxy", trusted_proxies),
 	    TEXT("upstream-ca", upstream_ca),
 	    TEXT("relays", relays),
 	    TEXT("user", user),

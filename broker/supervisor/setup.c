@@ -10,10 +10,24 @@
 
 #include "base/file.h"
 
+static int list_proxies(const struct rk_cidrs *from, char *dst, size_t cap, size_t *used)
+{
+	for (unsigned i = 0; i < from->count; i++) {
+		char text[RK_CIDR_TEXT];
+		int err;
+
+		rk_cidr_format(&from->at[i], text);
+		err = record_list_add(dst, cap, used, rk_str(text));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 static int send_config(const struct supervisor *sv, const struct child *c, int sock)
 {
 	const struct rk_config *cfg = &sv->config;
-	char env[MSG_MAX_LIST];
+	char env[MSG_MAX_LIST], proxies[RK_CIDRS_MAX * (RK_CIDR_TEXT + 4)];
 	size_t used = 0;
 	struct msg_setup m = {
 	    .role = (uint8_t)c->role,
@@ -28,6 +42,14 @@ static int send_config(const struct supervisor *sv, const struct child *c, int s
 	    .log_level = (uint8_t)cfg->log_level,
 	};
 
+	if (c->role == IPC_RELAY) {
+		int err = list_proxies(&cfg->trusted_proxies, proxies, sizeof proxies, &used);
+
+		if (err)
+			return err;
+		m.proxy_protocol = cfg->proxy_protocol;
+		m.trusted_proxies = rk_slice(proxies, used);
+	}
 	/* where the token is and how to log in is the keeper's alone */
 	if (c->role == IPC_KEEPER) {
 		for (unsigned i = 0; i < cfg->token_env_count; i++) {

@@ -236,8 +236,8 @@ static inline bool up_serve(struct peer *p)
 	} else if (strcmp(path, "/v1/ws-eager") == 0) {
 		up_tunnel(p, "first");
 	} else if (strcmp(path, "/v1/ws-other") == 0) {
-		peer_send(
-		    p, "HTTP/1.1 101 Other\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+		peer_send(p,
+		          "HTTP/1.1 101 Other\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
 	} else if (strcmp(path, "/v1/ws-unsaid") == 0) {
 		peer_send(p, "HTTP/1.1 101 Unsaid\r\nUpgrade: websocket\r\n\r\n");
 	} else if (strcmp(path, "/v1/ws-framed") == 0) {

@@ -69,7 +69,7 @@ static struct world {
 	char last_query_names[256];
 	unsigned upstream_accepted;
 	unsigned tunnels_ended; /* at the upstream */
-	int go[2]; /* a byte lets a waiting handler of the upstream go on */
+	int go[2];              /* a byte lets a waiting handler of the upstream go on */
 	SSL_CTX *client, *server;
 } world = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 

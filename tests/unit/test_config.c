@@ -50,6 +50,32 @@ static void assert_refuses(const char *extra, const char *why)
 		fail_msg("\"%s\" does not say \"%s\"", fault.text, why);
 }
 
+static void test_trusted_proxies_are_prefixes_and_at_most_sixteen(void **state)
+{
+	char lines[1024] = "";
+
+	(void)state;
+	assert_accepts("");
+	assert_false(conf.proxy_protocol);
+	assert_int_equal(conf.trusted_proxies.count, 0);
+	assert_accepts(
+	    "proxy-protocol on\ntrusted-proxy 10.0.0.0/8\ntrusted-proxy 2001:db8::1\n");
+	assert_true(conf.proxy_protocol);
+	assert_int_equal(conf.trusted_proxies.count, 2);
+	assert_int_equal(conf.trusted_proxies.at[1].bits, 128);
+	assert_accepts("proxy-protocol off\n");
+	assert_refuses("proxy-protocol on\n", "trusted-proxy");
+	assert_refuses("proxy-protocol yes\n", "off or on");
+	assert_refuses("trusted-proxy 10.0.0.1/8\n", "10.0.0.0/8");
+	assert_refuses("trusted-proxy balancer\n", "balancer");
+	for (int i = 0; i < 16; i++)
+		strcat(lines, "trusted-proxy 10.0.0.0/8\n");
+	assert_accepts(lines);
+	strcat(lines, "trusted-proxy 10.0.0.0/8\n");
+	assert_int_equal(parse(lines), RK_E_INVALID);
+	assert_non_null(strstr(fault.text, "more than 16"));
+}
+
 static void test_the_defaults_are_as_documented(void **state)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -343,6 +369,7 @@ static void test_listen_addresses_that_are_not_plain_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_trusted_proxies_are_prefixes_and_at_most_sixteen),
 	    cmocka_unit_test(test_the_defaults_are_as_documented),
 	    cmocka_unit_test(test_every_key_reaches_its_field),
 	    cmocka_unit_test(test_comments_blank_lines_and_tabs_do_not_matter),

@@ -107,8 +107,8 @@ static void wait_until_gone(int sock)
 
 static void say_setup(int sock, enum ipc_role role)
 {
-	char env[64];
-	size_t used = 0;
+	char env[64], proxies[64];
+	size_t used = 0, proxies_used = 0;
 	struct msg_setup m = {
 	    .role = (uint8_t)role,
 	    .relays = 3,
@@ -125,6 +125,11 @@ static void say_setup(int sock, enum ipc_role role)
 	if (record_list_add(env, sizeof env, &used, rk_str("A=1")))
 		_exit(BROKEN_TEST);
 	m.token_env = rk_slice(env, used);
+	if (record_list_add(proxies, sizeof proxies, &proxies_used, rk_str("10.0.0.0/8")) ||
+	    record_list_add(proxies, sizeof proxies, &proxies_used, rk_str("::1")))
+		_exit(BROKEN_TEST);
+	m.trusted_proxies = rk_slice(proxies, proxies_used);
+	m.proxy_protocol = 1;
 	say(sock, MSG_SETUP, &m, -1);
 }
 
@@ -187,6 +192,8 @@ static int expect_everything(struct role_env *env, int err)
 	CHECK(strcmp(env->token_module, "/lib/module.so") == 0);
 	CHECK(record_list_count(rk_buf_slice(&env->token_env)) == 1);
 	CHECK(env->drop_uid == 65534);
+	CHECK(env->proxy_protocol && env->trusted_proxies.count == 2);
+	CHECK(env->trusted_proxies.at[0].bits == 104 && env->trusted_proxies.at[1].bits == 128);
 	CHECK(env->listener >= 0);
 	CHECK(env->peer_count == 1 && env->peers[0].role == IPC_KEEPER);
 	CHECK(read(env->peers[0].fd, ping, 4) == 4 && memcmp(ping, "ping", 4) == 0);
