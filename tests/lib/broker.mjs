@@ -54,12 +54,24 @@ export async function setUp(dir, extra = []) {
   return { proxy, console: consolePort };
 }
 
+/** Brokers that nobody has ended: a test that fails, a `before` that throws, an interrupted run. */
+const running = new Set();
+process.on('exit', () => {
+  for (const broker of running) {
+    // its roles end when their supervisor does
+    if (broker.child?.exitCode === null && broker.child.signalCode === null) broker.child.kill('SIGKILL');
+    if (broker.own) rmSync(broker.base, { recursive: true, force: true, maxRetries: 3 });
+  }
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 export class Broker {
   /** options: relays, config (lines added to relaykeyd.conf), setup (arguments), keepDir */
   static async start(options = {}) {
     const broker = new Broker();
     broker.own = !options.dir;
     broker.base = options.dir ?? mkdtempSync(join(tmpdir(), 'relaykey-test-'));
+    running.add(broker);
     broker.dir = join(broker.base, 'broker');
     broker.ports = options.ports ?? await setUp(broker.dir, options.setup);
     broker.config = join(broker.dir, 'relaykeyd.conf');
@@ -164,6 +176,7 @@ export class Broker {
 
   async end() {
     await this.stop();
+    running.delete(this);
     if (this.own) rmSync(this.base, { recursive: true, force: true });
   }
 }

@@ -17,6 +17,8 @@
 #include "keeper/db.h"
 #include "policy/reason.h"
 
+enum { FIXTURE_DIRS = 256 };
+
 struct store_dir {
 	char dir[64];
 	char path[96]; /* of the store */
@@ -41,16 +43,6 @@ static inline struct rk_secret fixture_key(unsigned char fill)
 	return key;
 }
 
-static inline struct store_dir fixture_dir(const char *name)
-{
-	struct store_dir d;
-
-	snprintf(d.dir, sizeof d.dir, "/tmp/relaykey-store-XXXXXX");
-	assert_non_null(mkdtemp(d.dir));
-	snprintf(d.path, sizeof d.path, "%s/%s", d.dir, name);
-	return d;
-}
-
 static inline int fixture_unlink(const char *path, const struct stat *st, int type,
                                  struct FTW *ftw)
 {
@@ -63,6 +55,47 @@ static inline int fixture_unlink(const char *path, const struct stat *st, int ty
 static inline void fixture_remove(const struct store_dir *d)
 {
 	nftw(d->dir, fixture_unlink, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The directories of this process; those of tests that failed are still there at its end. */
+struct fixture_made {
+	struct store_dir d[FIXTURE_DIRS];
+	unsigned count;
+	pid_t pid;
+};
+
+static inline struct fixture_made *fixture_made(void)
+{
+	static struct fixture_made made;
+
+	return &made;
+}
+
+static inline void fixture_remove_all(void)
+{
+	struct fixture_made *made = fixture_made();
+
+	if (made->pid != getpid()) /* a fork of the test */
+		return;
+	for (unsigned i = 0; i < made->count; i++)
+		fixture_remove(&made->d[i]);
+}
+
+static inline struct store_dir fixture_dir(const char *name)
+{
+	struct fixture_made *made = fixture_made();
+	struct store_dir d;
+
+	snprintf(d.dir, sizeof d.dir, "/tmp/relaykey-store-XXXXXX");
+	assert_non_null(mkdtemp(d.dir));
+	snprintf(d.path, sizeof d.path, "%s/%s", d.dir, name);
+	if (made->count == 0) {
+		made->pid = getpid();
+		atexit(fixture_remove_all);
+	}
+	assert_true(made->count < FIXTURE_DIRS);
+	made->d[made->count++] = d;
+	return d;
 }
 
 static inline struct rk_buf fixture_read(const char *path)
