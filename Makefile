@@ -108,7 +108,7 @@ clean:
 	rm -rf build
 
 # --- what people type
-.PHONY: help deps run demo stop test canary lint fuzz asan bench install
+.PHONY: help deps run demo stop test canary lint analyze fuzz asan bench install
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -119,6 +119,7 @@ help:
 ## make test       everything: unit, corpora, integration, SDKs, canary, kill
 ## make canary     search all memory and files for planted secrets, and prove that the search finds a leak
 ## make lint       layering, secrets and style rules; clang-format, shellcheck, cppcheck
+## make analyze  gcc -fanalyzer and clang-tidy, some minutes
 ## make fuzz       each fuzz target for FUZZ_SECONDS (600)
 ## make asan       unit and integration tests under AddressSanitizer and UBSan
 ## make bench      nginx, haproxy and the broker in turn, as ratios
@@ -157,6 +158,10 @@ canary:
 lint:
 	@tests/deps.sh --test
 	@tests/run lint
+
+analyze:
+	@tests/deps.sh --test
+	@tests/analyze.sh
 
 asan:
 	@tests/deps.sh --test

@@ -51,4 +51,10 @@ int rk_fail(struct rk_fault *fault, int err, const char *fmt, ...) RK_PRINTF(3, 
 /* As rk_fail, with ": " and the text of the current errno at the end. */
 int rk_fail_errno(struct rk_fault *fault, int err, const char *fmt, ...) RK_PRINTF(3, 4);
 
+/* Both return err: `make analyze` looks at one file at a time and would not know. */
+#if defined(RK_ANALYZE) && !defined(RK_ERR_DEFINES)
+#define rk_fail(fault, err, ...)       (rk_fail(fault, err, __VA_ARGS__), (err))
+#define rk_fail_errno(fault, err, ...) (rk_fail_errno(fault, err, __VA_ARGS__), (err))
+#endif
+
 #endif

@@ -67,7 +67,8 @@ static inline struct rk_slice rk_slice_skip(struct rk_slice a, size_t k)
 {
 	if (k > a.n)
 		k = a.n;
-	return (struct rk_slice){a.p ? a.p + k : NULL, a.n - k};
+	/* nothing is added to the NULL of an empty slice */
+	return (struct rk_slice){k ? a.p + k : a.p, a.n - k};
 }
 
 /*

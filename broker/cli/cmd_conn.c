@@ -186,7 +186,7 @@ static int conn_list(struct cli *c, int argc, char **argv)
 
 static int conn_show(struct cli *c, int argc, char **argv)
 {
-	const char *ref;
+	const char *ref = NULL;
 	int status = parse_simple(c, argc, argv, NULL, NULL, &ref);
 	struct msg_ref body;
 
@@ -198,7 +198,7 @@ static int conn_show(struct cli *c, int argc, char **argv)
 
 static int conn_rotate(struct cli *c, int argc, char **argv)
 {
-	const char *ref, *secret_file = NULL;
+	const char *ref = NULL, *secret_file = NULL;
 	RK_SECRET_AUTO secret = {0};
 	struct msg_conn_rotate body;
 	int status = parse_simple(c, argc, argv, &secret_file, NULL, &ref);
@@ -213,7 +213,7 @@ static int conn_rotate(struct cli *c, int argc, char **argv)
 
 static int set_state(struct cli *c, int argc, char **argv, bool enabled)
 {
-	const char *ref;
+	const char *ref = NULL;
 	int status = parse_simple(c, argc, argv, NULL, NULL, &ref);
 	struct msg_conn_state body;
 
@@ -235,7 +235,7 @@ static int conn_enable(struct cli *c, int argc, char **argv)
 
 static int conn_remove(struct cli *c, int argc, char **argv)
 {
-	const char *ref;
+	const char *ref = NULL;
 	bool force = false;
 	int status = parse_simple(c, argc, argv, NULL, &force, &ref);
 	struct ipc_message m;

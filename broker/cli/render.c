@@ -16,7 +16,7 @@ json_t *render_text(struct rk_slice s)
 
 	if (text)
 		return text;
-	clean = malloc(s.n);
+	clean = malloc(s.n + 1);
 	if (!clean)
 		return NULL;
 	for (size_t i = 0; i < s.n; i++)

@@ -421,6 +421,7 @@ void server_free(struct server *s)
 		return;
 	s->stopping = true;
 	while (s->conns)
+		/* NOLINTNEXTLINE: the one before was unlinked through its back pointer */
 		conn_free(s->conns);
 	loop_unhook(s->loop, &s->empty_hook);
 	tls_base_free(s->tls);

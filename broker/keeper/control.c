@@ -238,6 +238,7 @@ void control_free(struct control *c)
 	if (!c)
 		return;
 	while (c->clients)
+		/* NOLINTNEXTLINE: the one before was unlinked through its back pointer */
 		client_free(c->clients);
 	manage_free(c->manage);
 	if (c->readable)

@@ -72,12 +72,15 @@ int keeper_initialise(const struct rk_config *config, const char *so_pin_file,
 	uint32_t generation;
 	int err = 0;
 
+	/* putenv keeps the string, so it is no leak: the module reads it when it is loaded, and
+	 * later. NOLINTNEXTLINE */
 	for (unsigned i = 0; i < config->token_env_count; i++) {
 		char *pair = strdup(config->token_env[i]);
 
-		/* putenv keeps the string: the module reads it when it is loaded, and later */
-		if (!pair || putenv(pair))
+		if (!pair || putenv(pair)) {
+			free(pair);
 			return rk_fail(fault, RK_E_NOMEM, "out of memory");
+		}
 	}
 	err = read_pin(config->token_pin_file, &pin, fault);
 	if (!err && so_pin_file)

@@ -126,6 +126,7 @@ static void give_up_oldest(struct audit_tail *t)
 	struct open_row *o = TAILQ_FIRST(&t->ages);
 	struct audit_row row;
 
+	/* NOLINTNEXTLINE: the one before was taken off the list */
 	if (record_unpack(&audit_row_desc, o->entry.row, &row) == 0 &&
 	    audit_filter_matches(t->filter, &row, NULL))
 		emit(t, &o->entry);
@@ -227,6 +228,7 @@ void manage_tail_release(struct manage_op *op)
 	if (t->subscribed)
 		pipeline_tail_remove(op->k->pipeline, &t->sub);
 	while (!TAILQ_EMPTY(&t->ages))
+		/* NOLINTNEXTLINE: the one before was taken off the list */
 		open_drop(t, TAILQ_FIRST(&t->ages));
 	rk_buf_free(&t->backlog);
 	audit_filter_free(t->filter);

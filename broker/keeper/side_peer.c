@@ -67,6 +67,7 @@ void side_peers_free(struct side_peers *s)
 	if (!s)
 		return;
 	while (s->first)
+		/* NOLINTNEXTLINE: the one before was unlinked through its back pointer */
 		side_free(s->first);
 	free(s);
 }

@@ -152,6 +152,7 @@ static void answer(struct client *c, const char *health, struct refusal *r)
 	else
 		n = health ? refusal_write_health(health, r, dst, room)
 		           : refusal_write(r, dst, room);
+	r->request_id = NULL;
 	if (n < 0) {
 		c->keep_alive = false;
 		return;

@@ -107,7 +107,7 @@ int trust_load(const char *path, struct rk_buf *out, struct rk_fault *fault)
 		               path);
 	if (err)
 		return err;
-	if (!memmem(rk_buf_data(&buf), buf.len, begin, sizeof begin - 1)) {
+	if (!buf.len || !memmem(rk_buf_data(&buf), buf.len, begin, sizeof begin - 1)) {
 		rk_buf_free(&buf);
 		return rk_fail(fault, RK_E_INVALID, "upstream-ca %s holds no PEM certificate",
 		               path);
