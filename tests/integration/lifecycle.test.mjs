@@ -273,16 +273,19 @@ test('a second broker on the same directory is refused', async () => {
 
 test('started by root, the roles that face the network run as somebody else', { skip: process.getuid() !== 0 && 'needs root' }, async () => {
   await withBroker({}, async (broker) => {
+    // AddressSanitizer needs calls that no filter would allow: its builds have none
+    const filter = readFileSync(`/proc/${broker.child.pid}/maps`, 'utf8').includes('libasan') ? 0 : 2;
+    const filtered = new RegExp(`^Seccomp:\\s+${filter}$`, 'm');
     for (const role of ['relay', 'console', 'courier']) {
       const text = readFileSync(`/proc/${broker.pidOf(role)}/status`, 'utf8');
       assert.notEqual(/^Uid:\s+(\d+)/m.exec(text)[1], '0', role);
       assert.match(text, /^CapEff:\s+0+$/m);
       assert.match(text, /^NoNewPrivs:\s+1$/m);
-      assert.match(text, /^Seccomp:\s+2$/m);
+      assert.match(text, filtered);
     }
     const keeper = readFileSync(`/proc/${broker.pidOf('keeper')}/status`, 'utf8');
     assert.match(keeper, /^CapEff:\s+0+$/m);
-    assert.match(keeper, /^Seccomp:\s+2$/m);
+    assert.match(keeper, filtered);
   });
 });
 
