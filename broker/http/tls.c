@@ -450,6 +450,13 @@ ssize_t tls_write(struct tls *t, const void *src, size_t n)
 	}
 }
 
+void tls_rest(struct tls *t)
+{
+	if (t->phase == TLS_OPEN)
+		SSL_free_buffers(
+		    t->ssl); /* does nothing while a record is half read or written */
+}
+
 bool tls_pending(const struct tls *t)
 {
 	return SSL_has_pending(t->ssl) == 1 ||

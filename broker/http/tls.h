@@ -58,6 +58,13 @@ RK_MUST_CHECK ssize_t tls_read(struct tls *t, void *dst, size_t n);
  * RK_E_CRYPTO. */
 RK_MUST_CHECK ssize_t tls_write(struct tls *t, const void *src, size_t n);
 
+/*
+ * Gives back the record buffers (33 KiB) of an open connection on which nothing is under way.
+ * They come back by themselves with the next record; so only for one that has been quiet for a
+ * while.
+ */
+void tls_rest(struct tls *t);
+
 /* Whether OpenSSL holds bytes that tls_read() has not returned yet (perhaps not a whole
  * record). */
 bool tls_pending(const struct tls *t);

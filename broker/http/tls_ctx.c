@@ -58,8 +58,10 @@ static int ctx_new(const SSL_METHOD *method, struct tls_ctx **out, struct rk_fau
 	}
 	SSL_CTX_set_options(s, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 	                           SSL_OP_CLEANSE_PLAINTEXT);
-	SSL_CTX_set_mode(s, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	/* not SSL_MODE_RELEASE_BUFFERS: it takes, wipes and gives back 17 KiB for each record;
+	 * tls_rest() does it for connections that are quiet */
+	SSL_CTX_set_mode(s,
+	                 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* one system call for whatever has arrived, instead of two for each record */
 	SSL_CTX_set_read_ahead(s, 1);
 	ctx->native = s;

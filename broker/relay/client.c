@@ -183,8 +183,15 @@ static void become_idle(struct client *c)
 	c->st = CLIENT_IDLE;
 	c->asker = c->ip;
 	c->seen = 0;
-	set_deadline(c, DEADLINE_IDLE);
+	set_deadline(c, DEADLINE_QUIET);
 	tls_read_on(c->tls);
+}
+
+/* It may stay like this for long: it keeps as little as it can. */
+static void rest(struct client *c)
+{
+	tls_rest(c->tls);
+	set_deadline(c, DEADLINE_IDLE);
 }
 
 void client_next(struct client *c, bool keep_alive)
@@ -391,7 +398,9 @@ static void on_deadline(void *arg)
 		client_step(c, false);
 		return;
 	}
-	if (c->st == CLIENT_FLUSH)
+	if (c->st == CLIENT_IDLE && c->deadline.kind == DEADLINE_QUIET)
+		rest(c);
+	else if (c->st == CLIENT_FLUSH)
 		client_abort(c);
 	else
 		client_close(c);

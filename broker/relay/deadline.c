@@ -3,7 +3,8 @@
 static const uint32_t table_ms[DEADLINE_KINDS] = {
     [DEADLINE_HANDSHAKE] = 10000,
     [DEADLINE_HEAD] = 15000,
-    [DEADLINE_IDLE] = 75000,
+    [DEADLINE_QUIET] = 1000, /* then there are more seconds of DEADLINE_IDLE or _POOL */
+    [DEADLINE_IDLE] = 74000,
     [DEADLINE_DECISION] = 10000,
     [DEADLINE_DIAL] = 10000,
     [DEADLINE_ATTEMPT] = 3000,
@@ -13,7 +14,7 @@ static const uint32_t table_ms[DEADLINE_KINDS] = {
     [DEADLINE_CLIENT_WRITE] = 60000,
     [DEADLINE_TUNNEL] = 600000, /* pings, where there are any, come more often */
     [DEADLINE_TUNNEL_END] = 30000,
-    [DEADLINE_POOL] = 60000,
+    [DEADLINE_POOL] = 59000,
     [DEADLINE_LINGER] = 3000,
     [DEADLINE_RETIRED] = 60000,
 };

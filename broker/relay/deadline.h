@@ -17,7 +17,8 @@
 enum deadline_kind {
 	DEADLINE_HANDSHAKE,     /* client connected, TLS not done */
 	DEADLINE_HEAD,          /* first byte of a request, head not complete */
-	DEADLINE_IDLE,          /* client connection without a request */
+	DEADLINE_QUIET,         /* either side without a request, its first second */
+	DEADLINE_IDLE,          /* client connection without a request, then */
 	DEADLINE_DECISION,      /* asked the keeper */
 	DEADLINE_DIAL,          /* resolve, connect and handshake, all addresses */
 	DEADLINE_ATTEMPT,       /* the same, one address of several */
@@ -27,7 +28,7 @@ enum deadline_kind {
 	DEADLINE_CLIENT_WRITE,  /* the client does not read */
 	DEADLINE_TUNNEL,        /* a WebSocket: nothing moves either way */
 	DEADLINE_TUNNEL_END,    /* one of its sides has ended, the other does not */
-	DEADLINE_POOL,          /* upstream connection without a request */
+	DEADLINE_POOL,          /* upstream connection without a request, then */
 	DEADLINE_LINGER,        /* answered, waiting for the client to leave */
 	DEADLINE_RETIRED,       /* replaced upstream, decisions for it may be on their way */
 	DEADLINE_KINDS
@@ -38,7 +39,7 @@ enum { DEADLINE_TICK_MS = 100 };
 struct deadline {
 	struct deadline *next, **prev; /* prev NULL: not set */
 	int64_t due_us;
-	uint8_t kind; /* while it is set */
+	uint8_t kind; /* enum deadline_kind: what it is set to, or was when it expired */
 	void (*expired)(void *arg);
 	void *arg;
 };

@@ -1,12 +1,17 @@
 #include "relay/relay.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "ipc/role_channel.h"
 
-enum { ARENA_BYTES = 4 << 20 }; /* heads in flight, and what waits in the channels */
+enum {
+	ARENA_BYTES = 4 << 20, /* heads in flight, and what waits in the channels */
+	MAP_FROM_BYTES = 16 << 10,
+};
 
 static void on_stop(uint32_t grace_ms, void *arg)
 {
@@ -69,6 +74,17 @@ static void raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &lim);
 }
 
+/*
+ * TLS record buffers are mappings of their own: only the pages that a connection touches are
+ * there, and what ten thousand quiet connections give back goes to the system instead of
+ * leaving holes between the small objects of the heap.
+ */
+static void map_large_blocks(void)
+{
+	mallopt(M_MMAP_THRESHOLD, MAP_FROM_BYTES);
+	mallopt(M_MMAP_MAX, INT_MAX);
+}
+
 static int start(struct role_env *env, struct loop *loop, struct relay **out,
                  struct rk_fault *fault)
 {
@@ -87,6 +103,7 @@ static int start(struct role_env *env, struct loop *loop, struct relay **out,
 	if (err)
 		return err;
 	raise_descriptors();
+	map_large_blocks();
 	env->listener = -1; /* relay_new() takes it */
 	err = relay_new(&params, out, fault);
 	if (err)

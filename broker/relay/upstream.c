@@ -102,6 +102,11 @@ static void on_deadline(void *arg)
 {
 	struct upstream_conn *c = arg;
 
+	if (c->st == UPSTREAM_IDLE && c->deadline.kind == DEADLINE_QUIET) {
+		tls_rest(c->tls);
+		deadline_set(&c->relay->deadlines, &c->deadline, DEADLINE_POOL);
+		return;
+	}
 	if (c->st == UPSTREAM_IDLE) {
 		upstream_close(c);
 		return;
@@ -246,7 +251,7 @@ void upstream_pool(struct upstream_conn *c, unsigned keep_s)
 	c->prev = &u->idle;
 	u->idle = c;
 	u->idle_count++;
-	deadline_set(&r->deadlines, &c->deadline, DEADLINE_POOL);
+	deadline_set(&r->deadlines, &c->deadline, DEADLINE_QUIET);
 	tls_read_on(c->tls);
 }
 

@@ -190,6 +190,7 @@ _Noreturn static inline void world_run_relay(int control, int keeper)
 	    .listener = world.listener,
 	    .keeper = keeper,
 	    .deadline_ms = {[DEADLINE_HEAD] = 700,
+	                    [DEADLINE_QUIET] = 300,
 	                    [DEADLINE_DECISION] = 700,
 	                    [DEADLINE_RESPONSE_HEAD] = 3000,
 	                    [DEADLINE_BODY] = 1500,

@@ -129,6 +129,30 @@ static void test_requests_of_one_connection_share_an_upstream_connection(void **
 	peer_close(&p);
 }
 
+static void test_connections_that_rested_go_on(void **state)
+{
+	struct timespec longer_than_quiet = {0, 600 * 1000000};
+	struct peer p;
+	struct reply r;
+	unsigned accepted = 0;
+
+	(void)state;
+	peer_connect(&p);
+	for (int i = 0; i < 3; i++) {
+		peer_send(&p, GET("/mock/big/70000"));
+		reply_read(&p, &r, false);
+		assert_int_equal(r.status, 200);
+		assert_int_equal(r.body_n, 70000);
+		reply_free(&r);
+		if (i == 0)
+			accepted = world_upstream_accepted();
+		nanosleep(&longer_than_quiet, NULL);
+	}
+	/* and the upstream's connection was resting in its pool, not closed */
+	assert_int_equal(world_upstream_accepted(), accepted);
+	peer_close(&p);
+}
+
 static void test_pipelined_requests_are_answered_in_order(void **state)
 {
 	struct peer p;
@@ -981,6 +1005,7 @@ int main(void)
 	    cmocka_unit_test(test_a_key_in_the_query_is_taken_out_and_the_real_one_put_in),
 	    cmocka_unit_test(test_a_wrong_key_is_refused_and_the_connection_lives_on),
 	    cmocka_unit_test(test_requests_of_one_connection_share_an_upstream_connection),
+	    cmocka_unit_test(test_connections_that_rested_go_on),
 	    cmocka_unit_test(test_pipelined_requests_are_answered_in_order),
 	    cmocka_unit_test(test_a_large_body_passes_whole_in_both_directions),
 	    cmocka_unit_test(test_a_chunked_upload_is_rechunked_and_the_next_request_follows),
