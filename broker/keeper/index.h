@@ -43,8 +43,13 @@ struct index_conn {
 	int64_t created_ms, updated_ms;
 	struct index_request *open;      /* in flight through this connection */
 	struct index_grant_node *grants; /* the index's: compiled grants on it */
-	struct pl_credential *fresh;     /* the pipeline's: its credential in the open batch */
-	uint64_t fresh_batch;            /* number of that batch */
+	/* the pipeline's */
+	struct pl_credential *fresh;               /* its credential in the open batch */
+	uint64_t fresh_batch;                      /* number of that batch */
+	struct pl_request *waiting, *waiting_last; /* for its credential to be unwrapped */
+	struct pl_credential *last; /* submitted last; a worker may have it or not yet */
+	uint32_t unwrapping_id;     /* upstream_id of those that workers have, */
+	unsigned unwrapping;        /* and their number */
 };
 
 /* Compiled grant: immutable, shared between keys. */

@@ -10,7 +10,6 @@
 
 enum {
 	ARENA_BYTES = 6 << 20, /* mostly buffers of channels; fits the usual RLIMIT_MEMLOCK */
-	TOKEN_THREADS = 2,
 	READER_THREADS = 2,
 };
 
@@ -89,7 +88,7 @@ static const struct role_channel_ops channel_ops = {.stop = stop, .peer = on_pee
 /* Threads come after the sandbox, so that all of it holds for them. */
 static int start_threads(struct keeper *k)
 {
-	int err = worker_pool_new(k->loop, "token", TOKEN_THREADS, &k->token_pool);
+	int err = worker_pool_new(k->loop, "token", KEEPER_TOKEN_THREADS, &k->token_pool);
 
 	if (!err)
 		err = worker_pool_new(k->loop, "store", 1, &k->store_pool);

@@ -22,7 +22,11 @@
 #include "keeper/worker.h"
 #include "pkcs11/token.h"
 
-enum { KEEPER_RETRY_MS = 1000, KEEPER_PATH_MAX = MSG_MAX_URL + 32 };
+enum {
+	KEEPER_RETRY_MS = 1000,
+	KEEPER_PATH_MAX = MSG_MAX_URL + 32,
+	KEEPER_TOKEN_THREADS = 7, /* a session each, and one for the journal's thread */
+};
 
 enum keeper_state { KEEPER_SEALED, KEEPER_OPEN, KEEPER_STOPPING };
 

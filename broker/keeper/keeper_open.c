@@ -19,7 +19,12 @@
 #include "keeper/row_encode.h"
 #include "keeper/store_keys.h"
 
-enum { PIN_MAX = 255, CHUNK_ROWS = 64, CHUNK_BYTES = CHUNK_ROWS * 512 };
+enum {
+	PIN_MAX = 255,
+	CHUNK_ROWS = 64,
+	CHUNK_BYTES = CHUNK_ROWS * 512,
+	QUICK_US = 100, /* an unwrap that costs no more than another thread's turn */
+};
 
 struct keeper_opening {
 	struct worker_job job;
@@ -334,6 +339,8 @@ static int start_pipeline(struct keeper *k)
 	    .index = k->index,
 	    .journal_pool = k->journal_pool,
 	    .token_pool = k->token_pool,
+	    .token_threads = KEEPER_TOKEN_THREADS,
+	    .quick_us = QUICK_US,
 	    .backend = {.append = append,
 	                .maintain = maintain,
 	                .unwrap = unwrap,

@@ -34,7 +34,7 @@ struct pl_batch *pl_batch_new(struct pipeline *p)
 	b->number = ++p->batch_number;
 	b->used = 0;
 	b->rows = b->credentials = b->waiting = 0;
-	b->urgent = b->submitted = b->settled = b->failed = b->probe = false;
+	b->unwraps = b->urgent = b->submitted = b->settled = b->failed = b->probe = false;
 	b->err = 0;
 	b->fault.text[0] = '\0';
 	return b;
@@ -107,12 +107,7 @@ struct pl_batch *pl_batch_room(struct pipeline *p, size_t extra)
 static void settle(struct pl_batch *b)
 {
 	b->settled = true;
-	for (unsigned i = 0; i < b->credentials; i++) {
-		struct pl_credential *c = &b->credential[i];
-
-		if (c->finished || b->failed)
-			pl_credential_answer(c);
-	}
+	pl_credentials_settle(b);
 	pl_batch_release(b);
 }
 
@@ -145,7 +140,7 @@ void pl_batch_fail(struct pl_batch *b, int err)
 
 		if (row->keep)
 			pl_keep(b->p, b->entry[i].body);
-		else if (row->request && row->request->reason != REASON_OK)
+		else if (row->request)
 			pl_request_failed(row->request);
 		else if (row->done)
 			row->done(err, row->arg);
@@ -161,6 +156,8 @@ static void commit_work(struct worker_job *job)
 	const struct pipeline_backend *be = &b->p->params.backend;
 
 	b->err = be->append(be->arg, b->entry, b->rows, &b->fault);
+	if (!b->err && b->unwraps)
+		pl_credentials_unwrap(b);
 }
 
 static void commit_done(struct worker_job *job)
@@ -170,6 +167,8 @@ static void commit_done(struct worker_job *job)
 
 	p->committing = NULL;
 	pl_wake(p);
+	if (b->unwraps)
+		pl_credentials_unwrapped(b);
 	if (b->err) {
 		pl_journal_failed(b);
 		return;
@@ -209,8 +208,7 @@ void pl_batch_submit(struct pl_batch *b)
 	struct pipeline *p = b->p;
 
 	b->submitted = true;
-	for (unsigned i = 0; i < b->credentials; i++)
-		pl_credential_start(&b->credential[i]);
+	pl_credentials_submit(b);
 	if (!b->rows) { /* only credentials, for rows that are durable already */
 		batch_durable(b);
 		return;

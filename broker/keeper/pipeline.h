@@ -2,10 +2,11 @@
  * The batch machine of the keeper: from AUTHORIZE to DECISION, from COMPLETE to its row.
  *
  * Whatever arrives in a loop turn is decided at once and appended, encoded, to the open batch.
- * When the journal worker is idle the open batch is submitted to it (one commit) and its
- * credentials are unwrapped meanwhile, each once, on the token pool; the next batch is decided
- * while this one commits. A request is answered when its row is durable and, if it is allowed,
- * its credential is there. Unwrapped secrets live as long as their batch.
+ * When the journal worker is idle the open batch is submitted to it (one commit), and its
+ * credentials are unwrapped, each once: by the same worker behind the commit when the token is
+ * quick, meanwhile and on the token pool when it is not. The next batch is decided while this
+ * one commits. A request is answered when its row is durable and, if it is allowed, an unwrap
+ * of its credential that somebody waited for has ended. Nothing unwrapped outlives that moment.
  *
  * Everything here runs on the loop's thread. Limits: a batch holds at most
  * PIPELINE_BATCH_ROWS rows and PIPELINE_BATCH_BYTES bytes; past PIPELINE_MAX_BATCHES waiting
@@ -53,6 +54,8 @@ struct pipeline_params {
 	struct index *index;
 	struct worker_pool *journal_pool; /* one thread */
 	struct worker_pool *token_pool;
+	unsigned token_threads; /* of token_pool: unwraps of one connection at once */
+	unsigned quick_us;      /* a token whose last unwrap took less is quick; 0: none is */
 	struct pipeline_backend backend;
 	struct journal_head head;       /* where the chain stands now */
 	const uint64_t *policy_version; /* written into rows; borrowed */

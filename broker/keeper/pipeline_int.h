@@ -10,6 +10,8 @@
 #ifndef KEEPER_PIPELINE_INT_H
 #define KEEPER_PIPELINE_INT_H
 
+#include <stdatomic.h>
+
 #include "keeper/authorize.h"
 #include "keeper/credential.h"
 #include "keeper/flights.h"
@@ -29,8 +31,8 @@ struct pl_request {
 	struct flight in_link;       /* by link and id, while the relay may name it */
 	struct relay_link *link;     /* NULL: withdrawn, or the relay is gone */
 	struct pl_request *link_next, **link_prev;
-	struct pl_request *next; /* of its credential's requests; of the free list */
-	struct pl_credential *credential;
+	struct pl_request *wait_next, *wait_prev; /* of its connection's, while `waits` */
+	struct pl_request *next;                  /* of the free list */
 	/* of its key, when it was decided */
 	struct rate_report limits;
 	uint8_t request_id[16];
@@ -41,9 +43,14 @@ struct pl_request {
 	uint8_t outcome;  /* once withdrawn: for its RESPONSE row */
 	bool row_durable; /* its REQUEST row is in the journal */
 	bool again;       /* a second decision was asked for */
+	bool waits;       /* at its connection, for a credential */
 };
 
-/* One connection's secret, for the requests of one batch. */
+/*
+ * One unwrap of a connection's secret, wanted by a batch. Whoever waits at the connection and
+ * has a durable row is answered by the first unwrap that ends, whichever batch wanted it: a
+ * slow token has several of them under way, and nothing unwrapped is kept for anybody.
+ */
 struct pl_credential {
 	struct worker_job job;
 	struct pipeline *p;
@@ -53,12 +60,13 @@ struct pl_credential {
 	struct rk_slice blob; /* copy in the batch: the connection may be rotated meanwhile */
 	struct rk_slice place;
 	char place_mem[CREDENTIAL_PLACE_MAX];
-	struct pl_request *first, **tail;
 	struct rk_secret headers, query; /* rendered */
 	uint32_t unwrap_us;
 	int err;
 	char err_text[160];
-	bool finished; /* the worker has given it back */
+	atomic_bool begun; /* by a worker */
+	bool started;      /* given to a worker */
+	bool finished;     /* and given back */
 };
 
 /* What happens when a row is durable or has failed. */
@@ -78,6 +86,7 @@ struct pl_batch {
 	size_t used;
 	unsigned rows, credentials;
 	unsigned waiting; /* credentials that a worker has */
+	bool unwraps;     /* its credentials go with the commit, on the journal's thread */
 	bool urgent;      /* somebody waits for it */
 	bool submitted;
 	bool settled; /* durable or failed: the rows were dealt with */
@@ -124,6 +133,8 @@ struct pipeline {
 	struct event *probe_timer;
 
 	bool unsealed;
+	bool
+	    token_quick; /* the last unwrap took less than handing it to another thread costs */
 	struct worker_job token_job;
 	bool token_busy, token_pinged;
 	int token_err;
@@ -170,8 +181,8 @@ void pl_rows_tell_tails(struct pl_batch *b);
 /* ---- pipeline_request.c ---- */
 
 void pl_request_refused(struct pl_request *r);
-/* Its row is durable, its credential is there or has failed. */
-void pl_request_ready(struct pl_request *r);
+/* Its row is durable, and a credential of its connection is there or has failed. */
+void pl_request_ready(struct pl_request *r, const struct pl_credential *c);
 void pl_request_failed(struct pl_request *r);
 void pl_requests_free(struct pipeline *p);
 
@@ -182,10 +193,20 @@ static inline size_t pl_credential_bytes(const struct index_conn *conn)
 {
 	return conn->blob.n + 1;
 }
-/* Into the open batch, which pl_batch_room() has made room in. */
+/* The request waits from here on, for a credential that the open batch wants; pl_batch_room()
+ * has made room in it. */
 void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn);
-void pl_credential_start(struct pl_credential *c);
-void pl_credential_answer(struct pl_credential *c);
+void pl_request_waits_no_more(struct pl_request *r);
+
+/* The batch is submitted: gives its credentials to workers, as many as it takes. */
+void pl_credentials_submit(struct pl_batch *b);
+/* On the journal's thread, behind the commit of a batch that `unwraps`. */
+void pl_credentials_unwrap(struct pl_batch *b);
+/* Back on the loop, before the batch is settled. */
+void pl_credentials_unwrapped(struct pl_batch *b);
+/* The batch is durable or has failed: answers what can be answered. */
+void pl_credentials_settle(struct pl_batch *b);
+/* Wipes. */
 void pl_credential_drop(struct pl_credential *c);
 int pl_token_watch(struct pipeline *p);
 

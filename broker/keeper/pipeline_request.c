@@ -58,6 +58,7 @@ static void request_unlink(struct pipeline *p, struct pl_request *r)
 static void request_free(struct pipeline *p, struct pl_request *r)
 {
 	request_unlink(p, r);
+	pl_request_waits_no_more(r);
 	if (r->flight.key) {
 		index_request_close(&r->flight);
 		p->counters.in_flight--;
@@ -184,9 +185,8 @@ void pl_request_failed(struct pl_request *r)
 	request_free(p, r);
 }
 
-static void send_allowed(struct pl_request *r)
+static void send_allowed(struct pl_request *r, const struct pl_credential *c)
 {
-	const struct pl_credential *c = r->credential;
 	struct msg_decision m = {
 	    .decision = DECISION_ALLOWED,
 	    .reason = REASON_OK,
@@ -231,9 +231,8 @@ static enum reason reason_of_unwrap(int err)
 	return err == RK_E_NOMEM ? REASON_OVERLOADED : REASON_SEALED;
 }
 
-void pl_request_ready(struct pl_request *r)
+void pl_request_ready(struct pl_request *r, const struct pl_credential *c)
 {
-	const struct pl_credential *c = r->credential;
 	enum reason now;
 
 	r->unwrap_us = c->unwrap_us;
@@ -249,7 +248,7 @@ void pl_request_ready(struct pl_request *r)
 	else if (c->err)
 		refuse_late(r, reason_of_unwrap(c->err), c->err_text);
 	else
-		send_allowed(r);
+		send_allowed(r, c);
 }
 
 /* ---- messages ---- */

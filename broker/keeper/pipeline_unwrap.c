@@ -4,14 +4,88 @@
 
 #include "base/clock.h"
 
-enum { PING_MS = 1000 };
+enum {
+	PING_MS = 1000,
+	QUICK_A_BATCH = 4, /* of them behind one commit; more are better off in parallel */
+};
 
-/* ---- credentials of a batch ---- */
+/* ---- who waits ---- */
 
-static void unwrap_work(struct worker_job *job)
+static void wait_at(struct pl_request *r, struct index_conn *conn)
 {
-	struct pl_credential *c =
-	    (struct pl_credential *)((char *)job - offsetof(struct pl_credential, job));
+	r->waits = true;
+	r->wait_next = NULL;
+	r->wait_prev = conn->waiting ? conn->waiting_last : NULL;
+	if (r->wait_prev)
+		r->wait_prev->wait_next = r;
+	else
+		conn->waiting = r;
+	conn->waiting_last = r;
+}
+
+void pl_request_waits_no_more(struct pl_request *r)
+{
+	struct index_conn *conn = r->flight.conn;
+
+	if (!r->waits)
+		return;
+	r->waits = false;
+	if (r->wait_prev)
+		r->wait_prev->wait_next = r->wait_next;
+	else
+		conn->waiting = r->wait_next;
+	if (r->wait_next)
+		r->wait_next->wait_prev = r->wait_prev;
+	else
+		conn->waiting_last = r->wait_prev;
+}
+
+void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn)
+{
+	struct pl_batch *b = p->open;
+	struct pl_credential *c = conn->fresh;
+
+	wait_at(r, conn);
+	if (c && conn->fresh_batch == b->number && c->upstream_id == conn->upstream_id)
+		return;
+	c = &b->credential[b->credentials++];
+	*c = (struct pl_credential){
+	    .p = p,
+	    .batch = b,
+	    .conn = conn,
+	    .upstream_id = conn->upstream_id,
+	    .blob = rk_slice(b->mem + b->used, conn->blob.n),
+	};
+	if (conn->blob.n)
+		memcpy(b->mem + b->used, conn->blob.p, conn->blob.n);
+	b->used += conn->blob.n;
+	c->place = credential_place(rk_str(conn->id), conn->credential_version, c->place_mem);
+	index_conn_ref(conn);
+	conn->fresh = c;
+	conn->fresh_batch = b->number;
+}
+
+/*
+ * Answers those who wait at the connection and whose row is durable. One may be sent back to
+ * wait, at the end of the list (its credential was rotated): not a second time now.
+ */
+static void answer_waiting(const struct pl_credential *c)
+{
+	struct pl_request *last = c->conn->waiting_last, *next = c->conn->waiting, *r;
+
+	while ((r = next)) {
+		next = r == last ? NULL : r->wait_next;
+		if (!r->row_durable)
+			continue;
+		pl_request_waits_no_more(r);
+		pl_request_ready(r, c);
+	}
+}
+
+/* ---- unwrapping ---- */
+
+static void unwrap(struct pl_credential *c)
+{
 	const struct pipeline_backend *be = &c->p->params.backend;
 	int64_t start = rk_mono_us();
 	struct rk_secret plain = {0};
@@ -30,61 +104,159 @@ static void unwrap_work(struct worker_job *job)
 
 static void token_lost(struct pipeline *p, const char *why);
 
+static void start(struct pl_credential *c)
+{
+	struct index_conn *conn = c->conn;
+
+	c->started = true;
+	c->batch->waiting++;
+	c->p->unwrapping++;
+	if (conn->unwrapping_id != c->upstream_id)
+		conn->unwrapping = 0;
+	conn->unwrapping_id = c->upstream_id;
+	conn->unwrapping++;
+}
+
+static void finish(struct pl_credential *c)
+{
+	struct index_conn *conn = c->conn;
+	struct pipeline *p = c->p;
+
+	c->finished = true;
+	c->batch->waiting--;
+	p->unwrapping--;
+	if (conn->unwrapping_id == c->upstream_id)
+		conn->unwrapping--;
+	if (conn->last == c)
+		conn->last = NULL;
+}
+
+static void note_result(struct pl_credential *c)
+{
+	struct pipeline *p = c->p;
+
+	p->counters.unwraps++;
+	p->token_quick = !c->err && c->unwrap_us < p->params.quick_us;
+	if (c->err == RK_E_TOKEN)
+		token_lost(p, c->err_text);
+}
+
+static void unwrap_work(struct worker_job *job)
+{
+	struct pl_credential *c =
+	    (struct pl_credential *)((char *)job - offsetof(struct pl_credential, job));
+
+	atomic_store_explicit(&c->begun, true, memory_order_relaxed);
+	unwrap(c);
+}
+
 static void unwrap_done(struct worker_job *job)
 {
 	struct pl_credential *c =
 	    (struct pl_credential *)((char *)job - offsetof(struct pl_credential, job));
 	struct pl_batch *b = c->batch;
-	struct pipeline *p = c->p;
 
-	c->finished = true;
-	b->waiting--;
-	p->unwrapping--;
-	p->counters.unwraps++;
-	pl_wake(p);
-	if (c->err == RK_E_TOKEN)
-		token_lost(p, c->err_text);
-	if (b->settled)
-		pl_credential_answer(c);
+	finish(c);
+	pl_wake(c->p);
+	note_result(c);
+	answer_waiting(c);
+	if (b->settled) /* else those of its own batch may have it, as soon as that is durable
+	                 */
+		pl_credential_drop(c);
 	pl_batch_release(b);
 }
 
-void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn)
+static void start_on_pool(struct pl_credential *c)
 {
-	struct pl_batch *b = p->open;
-	struct pl_credential *c = conn->fresh;
-
-	if (!c || conn->fresh_batch != b->number || c->upstream_id != conn->upstream_id) {
-		c = &b->credential[b->credentials++];
-		*c = (struct pl_credential){
-		    .job = {.work = unwrap_work, .done = unwrap_done},
-		    .p = p,
-		    .batch = b,
-		    .conn = conn,
-		    .upstream_id = conn->upstream_id,
-		    .blob = rk_slice(b->mem + b->used, conn->blob.n),
-		};
-		c->tail = &c->first;
-		if (conn->blob.n)
-			memcpy(b->mem + b->used, conn->blob.p, conn->blob.n);
-		b->used += conn->blob.n;
-		c->place =
-		    credential_place(rk_str(conn->id), conn->credential_version, c->place_mem);
-		index_conn_ref(conn);
-		conn->fresh = c;
-		conn->fresh_batch = b->number;
-	}
-	r->credential = c;
-	r->next = NULL;
-	*c->tail = r;
-	c->tail = &r->next;
+	start(c);
+	c->conn->last = c;
+	c->job = (struct worker_job){.work = unwrap_work, .done = unwrap_done};
+	worker_submit(c->p->params.token_pool, &c->job);
 }
 
-void pl_credential_start(struct pl_credential *c)
+/* Whether an unwrap that serves the credential's requests will end, without another one. */
+static bool is_coming(const struct pl_credential *c)
 {
-	c->batch->waiting++;
-	c->p->unwrapping++;
-	worker_submit(c->p->params.token_pool, &c->job);
+	const struct index_conn *conn = c->conn;
+
+	return conn->unwrapping && conn->unwrapping_id == c->upstream_id;
+}
+
+/* As many at once as there are threads, but only one of them in the queue: others want some. */
+static bool is_enough(const struct pl_credential *c)
+{
+	const struct pl_credential *last = c->conn->last;
+
+	if (!is_coming(c))
+		return false;
+	return c->conn->unwrapping >= c->p->params.token_threads ||
+	       (last && !atomic_load_explicit(&last->begun, memory_order_relaxed));
+}
+
+void pl_credentials_submit(struct pl_batch *b)
+{
+	b->unwraps =
+	    b->rows && b->p->token_quick && b->credentials && b->credentials <= QUICK_A_BATCH;
+	for (unsigned i = 0; i < b->credentials; i++) {
+		struct pl_credential *c = &b->credential[i];
+
+		if (b->unwraps)
+			start(c);
+		else if (!is_enough(c))
+			start_on_pool(c);
+	}
+}
+
+void pl_credentials_unwrap(struct pl_batch *b)
+{
+	for (unsigned i = 0; i < b->credentials; i++)
+		unwrap(&b->credential[i]);
+}
+
+void pl_credentials_unwrapped(struct pl_batch *b)
+{
+	for (unsigned i = 0; i < b->credentials; i++) {
+		finish(&b->credential[i]);
+		if (!b->err)
+			note_result(&b->credential[i]);
+	}
+}
+
+/* Who waits with a durable row for a second try: the journal went away under it. */
+static void fail_second_tries(const struct index_conn *conn)
+{
+	struct pl_request *r, *next;
+
+	for (r = conn->waiting; r; r = next) {
+		next = r->wait_next;
+		if (r->again)
+			pl_request_failed(r);
+	}
+}
+
+static bool anyone_ready(const struct index_conn *conn)
+{
+	const struct pl_request *r = conn->waiting;
+
+	while (r && !r->row_durable)
+		r = r->wait_next;
+	return r != NULL;
+}
+
+void pl_credentials_settle(struct pl_batch *b)
+{
+	for (unsigned i = 0; i < b->credentials; i++) {
+		struct pl_credential *c = &b->credential[i];
+
+		if (b->failed)
+			fail_second_tries(c->conn);
+		else if (c->finished)
+			answer_waiting(c);
+		else if (!c->started && !is_coming(c) && anyone_ready(c->conn))
+			start_on_pool(c); /* the one it relied on has ended before the commit */
+		if (c->finished || !c->started)
+			pl_credential_drop(c);
+	}
 }
 
 void pl_credential_drop(struct pl_credential *c)
@@ -94,26 +266,6 @@ void pl_credential_drop(struct pl_credential *c)
 	if (c->conn)
 		index_conn_unref(c->conn);
 	c->conn = NULL;
-}
-
-/*
- * Answers what waits for it. A request may move on to a credential of the open batch, so it is
- * taken off the list first. A worker that still has the credential (its batch failed) keeps it
- * until it is done.
- */
-void pl_credential_answer(struct pl_credential *c)
-{
-	struct pl_request *r;
-
-	while ((r = c->first)) {
-		c->first = r->next;
-		if (c->batch->failed)
-			pl_request_failed(r);
-		else
-			pl_request_ready(r);
-	}
-	if (c->finished || !c->batch->submitted)
-		pl_credential_drop(c);
 }
 
 /* ---- the token ---- */

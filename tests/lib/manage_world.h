@@ -427,6 +427,7 @@ static void world_pipeline(struct world *w)
 	    .index = w->k.index,
 	    .journal_pool = w->k.journal_pool,
 	    .token_pool = w->k.token_pool,
+	    .token_threads = 2,
 	    .backend = {.append = world_append,
 	                .maintain = world_maintain,
 	                .unwrap = world_unwrap,

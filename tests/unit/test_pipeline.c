@@ -58,6 +58,7 @@ struct world {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool hold_append, hold_unwrap;
+	unsigned unwraps_let; /* so many get past hold_unwrap */
 	int append_err, unwrap_err, reconnect_err;
 	unsigned appends, unwraps, reconnects;
 	char last_place[96];
@@ -116,8 +117,15 @@ static int fake_unwrap(void *arg, struct rk_slice blob, struct rk_slice place,
                        struct rk_secret *out, struct rk_fault *fault)
 {
 	struct world *w = arg;
-	int err = enter(w, &w->hold_unwrap, &w->unwraps, &w->unwrap_err);
+	int err;
 
+	pthread_mutex_lock(&w->lock);
+	while (w->hold_unwrap && !w->unwraps_let)
+		pthread_cond_wait(&w->changed, &w->lock);
+	w->unwraps_let -= w->unwraps_let > 0;
+	w->unwraps++;
+	err = w->unwrap_err;
+	pthread_mutex_unlock(&w->lock);
 	if (err)
 		return rk_fail(fault, err, "unwrap failed");
 	pthread_mutex_lock(&w->lock);
@@ -143,6 +151,14 @@ static void set_hold(struct world *w, bool *hold, bool to)
 {
 	pthread_mutex_lock(&w->lock);
 	*hold = to;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void let_unwraps(struct world *w, unsigned n)
+{
+	pthread_mutex_lock(&w->lock);
+	w->unwraps_let = n;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -299,6 +315,8 @@ static void some_turns(struct world *w)
 
 /* ---- the world ---- */
 
+static unsigned quick_us; /* of the next world */
+
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof *w);
@@ -339,6 +357,8 @@ static int setup(void **state)
 	    .index = w->ix,
 	    .journal_pool = w->journal_pool,
 	    .token_pool = w->token_pool,
+	    .token_threads = 2,
+	    .quick_us = quick_us,
 	    .backend = {.append = fake_append,
 	                .maintain = fake_maintain,
 	                .unwrap = fake_unwrap,
@@ -360,6 +380,16 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup_quick(void **state)
+{
+	int rc;
+
+	quick_us = 1000000;
+	rc = setup(state);
+	quick_us = 0;
+	return rc;
+}
+
 static int teardown(void **state)
 {
 	struct world *w = *state;
@@ -367,6 +397,8 @@ static int teardown(void **state)
 	bool chain_broken = w->chain_broken, unknown = w->unknown_upstream;
 	size_t left;
 
+	set_hold(w, &w->hold_append, false);
+	set_hold(w, &w->hold_unwrap, false);
 	worker_pool_free(w->journal_pool);
 	worker_pool_free(w->token_pool);
 	relay_links_free(w->links);
@@ -623,6 +655,129 @@ static void a_batch_unwraps_each_credential_once_and_the_next_one_again(void **s
 	WAIT_FOR(w, w->decisions == 41);
 	assert_int_equal(counters(w).unwraps, 3);
 	assert_int_equal(counters(w).in_flight, 41);
+}
+
+static void a_quick_token_is_asked_behind_the_commit(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1); /* shows that it is quick */
+	set_hold(w, &w->hold_append, true);
+	ask(w, 2, "openai");
+	some_turns(w);
+	assert_int_equal(read_count(w, &w->unwraps), 1);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].reason, REASON_OK);
+	assert_string_equal(w->decision[1].headers, "Authorization: Bearer plain-wrapped\r\n");
+	assert_int_equal(counters(w).unwraps, 2);
+}
+
+static void a_quick_token_is_not_asked_when_the_commit_failed(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_err(w, &w->append_err, RK_E_FULL);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[1].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_int_equal(read_count(w, &w->unwraps), 1);
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, w->gate.audit_ok);
+	run_one(w, 3);
+}
+
+static void a_quick_token_that_is_lost_closes_the_gate(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	set_err(w, &w->reconnect_err, RK_E_TOKEN);
+	set_err(w, &w->unwrap_err, RK_E_TOKEN);
+	ask(w, 2, "openai");
+	WAIT_FOR(w, w->decisions == 2 && !w->gate.unsealed);
+	assert_int_equal(w->decision[1].reason, REASON_SEALED);
+	set_err(w, &w->unwrap_err, 0);
+	set_err(w, &w->reconnect_err, 0);
+	WAIT_FOR(w, w->gate.unsealed);
+	run_one(w, 3);
+}
+
+/* With an unwrap of its own, that a worker has, for each of `n` requests. */
+static void ask_while_unwraps_are_held(struct world *w, uint64_t n)
+{
+	set_hold(w, &w->hold_unwrap, true);
+	for (uint64_t id = 1; id <= n; id++) {
+		ask(w, id, "openai");
+		WAIT_FOR(w, find_row(w, AUDIT_REQUEST, (uint8_t)id));
+		some_turns(w);
+	}
+}
+
+static void the_first_unwrap_that_ends_answers_everyone_who_waits(void **state)
+{
+	struct world *w = *state;
+
+	ask_while_unwraps_are_held(w, 2);
+	assert_int_equal(w->decisions, 0);
+	let_unwraps(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[0].reason, REASON_OK);
+	assert_int_equal(w->decision[1].reason, REASON_OK);
+	some_turns(w);
+	assert_int_equal(counters(w).unwraps, 1);
+	/* the other one serves whoever comes meanwhile */
+	ask(w, 3, "openai");
+	WAIT_FOR(w, find_row(w, AUDIT_REQUEST, 3));
+	let_unwraps(w, 1);
+	WAIT_FOR(w, w->decisions == 3);
+	assert_int_equal(w->decision[2].reason, REASON_OK);
+	assert_int_equal(counters(w).unwraps, 2);
+}
+
+static void no_more_unwraps_of_one_credential_are_under_way_than_there_are_threads(void **state)
+{
+	struct world *w = *state;
+
+	ask_while_unwraps_are_held(w, 6);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, w->decisions == 6);
+	some_turns(w);
+	assert_int_equal(counters(w).unwraps, 2);
+}
+
+static void an_unwrap_that_failed_refuses_only_those_who_relied_on_it(void **state)
+{
+	struct world *w = *state;
+
+	ask_while_unwraps_are_held(w, 2);
+	set_err(w, &w->unwrap_err, RK_E_CRYPTO);
+	let_unwraps(w, 1);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[0].reason, REASON_SEALED);
+	assert_int_equal(w->decision[1].reason, REASON_SEALED);
+	set_err(w, &w->unwrap_err, 0);
+	set_hold(w, &w->hold_unwrap, false);
+	run_one(w, 3);
+	assert_true(w->gate.unsealed);
+}
+
+static void who_relied_on_an_unwrap_that_ended_before_the_commit_gets_one(void **state)
+{
+	struct world *w = *state;
+
+	ask_while_unwraps_are_held(w, 2);
+	set_hold(w, &w->hold_append, true);
+	ask(w, 3, "openai");
+	some_turns(w);
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, w->decisions == 2 && counters(w).unwraps == 2);
+	some_turns(w);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 3);
+	assert_int_equal(w->decision[2].reason, REASON_OK);
+	assert_int_equal(counters(w).unwraps, 3);
 }
 
 static void the_next_batch_is_decided_while_this_one_commits(void **state)
@@ -1383,7 +1538,8 @@ static void a_flush_waits_for_the_last_row(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define QUICK(f) cmocka_unit_test_setup_teardown(f, setup_quick, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_request_is_answered_only_when_its_row_is_durable),
 	    TEST(a_request_is_answered_only_when_its_credential_is_there),
@@ -1394,6 +1550,13 @@ int main(void)
 	    TEST(a_second_try_of_a_request_is_not_counted_again),
 	    TEST(a_request_to_nowhere_uses_up_no_quota),
 	    TEST(a_batch_unwraps_each_credential_once_and_the_next_one_again),
+	    QUICK(a_quick_token_is_asked_behind_the_commit),
+	    QUICK(a_quick_token_is_not_asked_when_the_commit_failed),
+	    QUICK(a_quick_token_that_is_lost_closes_the_gate),
+	    TEST(the_first_unwrap_that_ends_answers_everyone_who_waits),
+	    TEST(no_more_unwraps_of_one_credential_are_under_way_than_there_are_threads),
+	    TEST(an_unwrap_that_failed_refuses_only_those_who_relied_on_it),
+	    TEST(who_relied_on_an_unwrap_that_ended_before_the_commit_gets_one),
 	    TEST(the_next_batch_is_decided_while_this_one_commits),
 	    TEST(a_burst_larger_than_a_batch_is_answered_whole),
 	    TEST(no_secret_is_kept_between_batches),
