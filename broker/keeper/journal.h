@@ -1,6 +1,7 @@
 /*
- * journal.db: the audit chain, append-only. Used by one thread (the journal worker); readers
- * use keeper/audit_read.h on connections of their own.
+ * journal.db: the audit chain, append-only. Used by one thread at a time (the journal worker,
+ * or the loop while that has nothing to do); readers use keeper/audit_read.h on connections of
+ * their own.
  *
  *   row(seq INTEGER PRIMARY KEY, body BLOB, hash BLOB)
  *

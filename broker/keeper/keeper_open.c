@@ -341,6 +341,7 @@ static int start_pipeline(struct keeper *k)
 	    .token_pool = k->token_pool,
 	    .token_threads = KEEPER_TOKEN_THREADS,
 	    .quick_us = QUICK_US,
+	    .commit_alone = true,
 	    .backend = {.append = append,
 	                .maintain = maintain,
 	                .unwrap = unwrap,

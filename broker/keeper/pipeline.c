@@ -203,6 +203,19 @@ static void maintain(struct pipeline *p)
 	worker_submit(p->params.journal_pool, &p->maintain_job);
 }
 
+/*
+ * One request, and nothing else under way that would have to wait with it: no stream that may
+ * have to be cut, nobody else to answer. Two turns of other threads are more than half of what
+ * such a commit takes.
+ */
+static bool alone(const struct pl_batch *b)
+{
+	const struct pipeline *p = b->p;
+
+	return p->params.commit_alone && p->requests <= 1 && !p->queued &&
+	       b->credentials <= 1 && (b->unwraps || !b->credentials);
+}
+
 void pl_batch_submit(struct pl_batch *b)
 {
 	struct pipeline *p = b->p;
@@ -215,7 +228,12 @@ void pl_batch_submit(struct pl_batch *b)
 	}
 	b->job = (struct worker_job){.work = commit_work, .done = commit_done};
 	p->committing = b;
-	worker_submit(p->params.journal_pool, &b->job);
+	if (alone(b)) {
+		commit_work(&b->job);
+		commit_done(&b->job);
+	} else {
+		worker_submit(p->params.journal_pool, &b->job);
+	}
 }
 
 static struct pl_batch *next_batch(struct pipeline *p)

@@ -8,6 +8,9 @@
  * one commits. A request is answered when its row is durable and, if it is allowed, an unwrap
  * of its credential that somebody waited for has ended. Nothing unwrapped outlives that moment.
  *
+ * While one request is all there is, its commit runs on the loop's thread (`commit_alone`): a
+ * journal that hangs keeps nobody from being cut then, because nobody is in flight.
+ *
  * Everything here runs on the loop's thread. Limits: a batch holds at most
  * PIPELINE_BATCH_ROWS rows and PIPELINE_BATCH_BYTES bytes; past PIPELINE_MAX_BATCHES waiting
  * batches requests are answered 503 (overloaded).
@@ -37,7 +40,7 @@ enum {
 struct pipeline;
 struct relay_link;
 
-/* What the pipeline waits for; called on worker threads. */
+/* What the pipeline waits for; called on worker threads, append also on the loop's. */
 struct pipeline_backend {
 	int (*append)(void *arg, struct journal_entry *entries, size_t count,
 	              struct rk_fault *fault);
@@ -55,6 +58,7 @@ struct pipeline_params {
 	struct worker_pool *journal_pool; /* one thread */
 	struct worker_pool *token_pool;
 	unsigned token_threads; /* of token_pool: unwraps of one connection at once */
+	bool commit_alone;      /* commit for a single request on the loop's thread */
 	unsigned quick_us;      /* a token whose last unwrap took less is quick; 0: none is */
 	struct pipeline_backend backend;
 	struct journal_head head;       /* where the chain stands now */

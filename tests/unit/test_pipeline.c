@@ -61,6 +61,7 @@ struct world {
 	unsigned unwraps_let; /* so many get past hold_unwrap */
 	int append_err, unwrap_err, reconnect_err;
 	unsigned appends, unwraps, reconnects;
+	pthread_t appender; /* the thread of the last append */
 	char last_place[96];
 
 	/* the relay's end */
@@ -103,6 +104,7 @@ static int fake_append(void *arg, struct journal_entry *e, size_t n, struct rk_f
 	struct world *w = arg;
 	int err = enter(w, &w->hold_append, &w->appends, &w->append_err);
 
+	w->appender = pthread_self();
 	if (err)
 		return rk_fail(fault, err, "no space left");
 	return journal_append(w->journal, e, n, fault);
@@ -315,7 +317,9 @@ static void some_turns(struct world *w)
 
 /* ---- the world ---- */
 
-static unsigned quick_us; /* of the next world */
+/* of the next world */
+static unsigned quick_us;
+static bool commit_alone;
 
 static int setup(void **state)
 {
@@ -359,6 +363,7 @@ static int setup(void **state)
 	    .token_pool = w->token_pool,
 	    .token_threads = 2,
 	    .quick_us = quick_us,
+	    .commit_alone = commit_alone,
 	    .backend = {.append = fake_append,
 	                .maintain = fake_maintain,
 	                .unwrap = fake_unwrap,
@@ -387,6 +392,16 @@ static int setup_quick(void **state)
 	quick_us = 1000000;
 	rc = setup(state);
 	quick_us = 0;
+	return rc;
+}
+
+static int setup_alone(void **state)
+{
+	int rc;
+
+	commit_alone = true;
+	rc = setup_quick(state);
+	commit_alone = false;
 	return rc;
 }
 
@@ -702,6 +717,52 @@ static void a_quick_token_that_is_lost_closes_the_gate(void **state)
 	set_err(w, &w->reconnect_err, 0);
 	WAIT_FOR(w, w->gate.unsealed);
 	run_one(w, 3);
+}
+
+static bool loop_committed(const struct world *w)
+{
+	return pthread_equal(w->appender, pthread_self());
+}
+
+static void a_single_request_is_committed_by_the_loop(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1); /* shows that the token is quick */
+	assert_false(loop_committed(w));
+	complete(w, 1);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	run_one(w, 2);
+	assert_true(loop_committed(w));
+	assert_string_equal(w->decision[1].headers, "Authorization: Bearer plain-wrapped\r\n");
+	assert_non_null(find_row(w, AUDIT_REQUEST, 2));
+	complete(w, 2);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 2));
+	set_err(w, &w->append_err, RK_E_FULL);
+	ask(w, 3, "openai");
+	WAIT_FOR(w, w->decisions == 3 && !w->gate.audit_ok);
+	assert_int_equal(w->decision[2].reason, REASON_AUDIT_UNAVAILABLE);
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, w->gate.audit_ok);
+	run_one(w, 4);
+}
+
+static void beside_a_request_in_flight_the_loop_never_waits_for_the_journal(void **state)
+{
+	struct world *w = *state;
+
+	run_one(w, 1);
+	run_one(w, 2);
+	assert_false(loop_committed(w));
+	set_hold(w, &w->hold_append, true);
+	ask(w, 3, "openai");
+	some_turns(w);
+	w->key.key->revoked_ms = 1;
+	pipeline_cut_key(w->p, w->key.key, REASON_INVALID_KEY);
+	WAIT_FOR(w, w->cuts == 2);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 3);
+	assert_int_equal(w->decision[2].reason, REASON_INVALID_KEY);
 }
 
 /* With an unwrap of its own, that a worker has, for each of `n` requests. */
@@ -1540,6 +1601,7 @@ int main(void)
 {
 #define TEST(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define QUICK(f) cmocka_unit_test_setup_teardown(f, setup_quick, teardown)
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, setup_alone, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_request_is_answered_only_when_its_row_is_durable),
 	    TEST(a_request_is_answered_only_when_its_credential_is_there),
@@ -1553,6 +1615,8 @@ int main(void)
 	    QUICK(a_quick_token_is_asked_behind_the_commit),
 	    QUICK(a_quick_token_is_not_asked_when_the_commit_failed),
 	    QUICK(a_quick_token_that_is_lost_closes_the_gate),
+	    ALONE(a_single_request_is_committed_by_the_loop),
+	    ALONE(beside_a_request_in_flight_the_loop_never_waits_for_the_journal),
 	    TEST(the_first_unwrap_that_ends_answers_everyone_who_waits),
 	    TEST(no_more_unwraps_of_one_credential_are_under_way_than_there_are_threads),
 	    TEST(an_unwrap_that_failed_refuses_only_those_who_relied_on_it),
