@@ -122,11 +122,11 @@ json_t *render_key(const struct msg_key_info *k)
 
 json_t *render_status(const struct msg_status *s)
 {
-	json_t *token =
-	    json_pack("{s:o, s:o, s:o, s:o, s:o, s:i}", "state", render_text(s->token_state),
-	              "label", optional(s->token_label), "model", optional(s->token_model),
-	              "module", render_text(s->token_module), "mechanism",
-	              optional(s->mechanism), "kek_generation", (int)s->kek_generation);
+	json_t *token = json_pack(
+	    "{s:o, s:o, s:o, s:o, s:o, s:i, s:I}", "state", render_text(s->token_state),
+	    "label", optional(s->token_label), "model", optional(s->token_model), "module",
+	    render_text(s->token_module), "mechanism", optional(s->mechanism), "kek_generation",
+	    (int)s->kek_generation, "unwraps", (json_int_t)s->unwraps);
 	json_t *audit = json_pack("{s:b, s:o, s:I, s:I}", "ok", s->audit_ok, "error",
 	                          optional(s->audit_error), "rows", (json_int_t)s->audit_rows,
 	                          "commits", (json_int_t)s->batches);

@@ -294,6 +294,7 @@ static const struct record_field msg_status_fields[] = {
     RF_U64(struct msg_status, requests),
     RF_U64(struct msg_status, refused),
     RF_U64(struct msg_status, batches),
+    RF_U64(struct msg_status, unwraps),
     RF_U64(struct msg_status, policy_version),
 };
 

@@ -364,6 +364,7 @@ struct msg_status {
 	uint64_t requests;
 	uint64_t refused;
 	uint64_t batches; /* journal commits since start */
+	uint64_t unwraps; /* credentials opened by the token since start */
 	uint64_t policy_version;
 };
 

@@ -49,6 +49,7 @@ static void pipeline_status(struct keeper *k, struct msg_status *out)
 	out->requests = c.requests;
 	out->refused = c.refused;
 	out->batches = c.batches;
+	out->unwraps = c.unwraps;
 	out->policy_version = k->policy_version;
 }
 

@@ -152,6 +152,7 @@ test('status tells the state of token, audit and keys', async () => {
   assert.equal(s.token.label, 'relaykey');
   assert.equal(s.audit.ok, true);
   assert.ok(s.audit.rows > 0 && s.connections >= 1 && s.relays === 1);
+  assert.equal(typeof s.token.unwraps, 'number');
   assert.equal(s.proxy, `127.0.0.1:${broker.proxy}`);
   assert.match((await cli(['status'])).stdout, /state +unsealed/);
 });
