@@ -8,7 +8,7 @@ build=(gcc make pkg-config libc6-dev libssl-dev libevent-dev libp11-dev libp11-k
 	ca-certificates curl)
 play=(nodejs)
 test=(libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck procps)
-bench=(wrk nginx-light haproxy)
+bench=(wrk nginx-light haproxy procps)
 
 want=("${build[@]}" "${play[@]}")
 for arg in "$@"; do

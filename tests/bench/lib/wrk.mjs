@@ -1,0 +1,30 @@
+// wrk, and the numbers in what it prints.
+import { run } from '../../lib/broker.mjs';
+import { BENCH_PATH } from './peers.mjs';
+
+const UNITS = { us: 1, ms: 1e3, s: 1e6, m: 6e7 };
+
+function inUs(text) {
+  const [, number, unit] = /^([\d.]+)(us|ms|s|m)$/.exec(text);
+  return Number(number) * UNITS[unit];
+}
+
+/** {requests, rps, p50, p99, errors}: times in µs. options: connections, seconds, script (arguments: path, ...) */
+export async function wrk(peer, { connections, seconds, script = [] }) {
+  const { status, stdout, stderr } = await run('wrk', [
+    `-t${connections >= 32 ? 2 : 1}`, `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency',
+    '-H', `Authorization: Bearer ${peer.key}`, ...(script.length ? ['-s', script[0]] : []),
+    `https://127.0.0.1:${peer.port}${BENCH_PATH}`, ...(script.length > 1 ? ['--', ...script.slice(1)] : []),
+  ]);
+  const at = (pattern) => pattern.exec(stdout)?.slice(1) ?? [];
+  const [p50] = at(/^\s+50%\s+(\S+)/m);
+  if (status !== 0 || !p50) throw new Error(`wrk against ${peer.name}: ${stderr}${stdout}`);
+  const socket = at(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/).map(Number);
+  return {
+    requests: Number(at(/(\d+) requests in/)[0]),
+    rps: Number(at(/Requests\/sec:\s+([\d.]+)/)[0]),
+    p50: inUs(p50),
+    p99: inUs(at(/^\s+99%\s+(\S+)/m)[0]),
+    errors: socket.reduce((a, b) => a + b, 0) + Number(at(/Non-2xx or 3xx responses: (\d+)/)[0] ?? 0),
+  };
+}

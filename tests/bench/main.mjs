@@ -1,0 +1,57 @@
+// Runs the scenarios one after the other and puts their tables together; see tests/bench/run.
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commit, machine, versions } from './lib/machine.mjs';
+
+const SCENARIOS = ['throughput'];
+const RESULTS = new URL('RESULTS.md', import.meta.url);
+
+function options(argv) {
+  const chosen = { record: false, quick: false, names: [] };
+  for (const arg of argv) {
+    if (arg === '--record') chosen.record = true;
+    else if (arg === '--quick') chosen.quick = true;
+    else if (SCENARIOS.includes(arg)) chosen.names.push(arg);
+    else {
+      console.error(`usage: tests/bench/run [--record] [--quick] [SCENARIO...]\nscenarios: ${SCENARIOS.join(' ')}`);
+      process.exit(2);
+    }
+  }
+  if (chosen.names.length === 0) chosen.names = SCENARIOS;
+  return chosen;
+}
+
+/** Runs one scenario in a directory of its own; a scenario that fails is told and does not end the others. */
+async function scenario(name, quick) {
+  const dir = mkdtempSync(join(tmpdir(), `relaykey-bench-${name}-`));
+  const remove = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  process.on('exit', remove);
+  const started = Date.now();
+  try {
+    const { run } = await import(`./scenario/${name.replace('-', '_')}.mjs`);
+    const text = await run({ dir, quick });
+    return { text: `### ${name}\n\n${text}\n`, seconds: (Date.now() - started) / 1000, failed: false };
+  } catch (err) {
+    console.error(`${name}: ${err.stack}`);
+    return { text: `### ${name}\n\nfailed: ${err.message.split('\n')[0]}\n`, failed: true };
+  } finally {
+    remove();
+    process.off('exit', remove);
+  }
+}
+
+const { record, quick, names } = options(process.argv.slice(2));
+const heading = `## ${new Date().toISOString().slice(0, 10)}, commit ${commit()}${quick ? ' (quick: short runs, not for comparison)' : ''}`;
+const parts = [`${heading}\n\n${await versions()}. ${machine()}.\n`];
+console.log(`\n${parts[0]}`);
+let failed = 0;
+for (const name of names) {
+  const { text, seconds, failed: bad } = await scenario(name, quick);
+  parts.push(text);
+  console.log(text);
+  if (bad) failed++;
+  else console.error(`(${name}: ${Math.round(seconds)} s)`);
+}
+if (record) appendFileSync(RESULTS, `\n${parts.join('\n')}`);
+process.exit(failed ? 1 : 0);
