@@ -92,6 +92,31 @@ $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/librelaykey.a
 	$(say_link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
 
+# --- benchmark: clients and an upstream of its own, and tools that use the broker's stores and token
+BENCH_WIRE := $(call obj,$(wildcard tests/bench/wire/*.c))
+BENCH_PLAIN := $(patsubst %,$(O)/bench/%,load hold events upstream fsync_bench)
+BENCH_STORE := $(patsubst %,$(O)/bench/%,journal_bench fill_keys)
+
+.PHONY: bench-binaries
+bench-binaries: $(BENCH_PLAIN) $(BENCH_STORE) $(O)/bench/slow_token.so
+
+$(BENCH_PLAIN): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_WIRE)
+	@mkdir -p $(@D)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(call PKG_LIBS,libssl libcrypto)
+
+$(BENCH_STORE): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/librelaykey.a
+	@mkdir -p $(@D)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+# a PKCS#11 module that is loaded into the keeper
+$(O)/obj/tests/bench/slow_token.o: HARDEN := $(filter-out -fPIE,$(HARDEN)) -fPIC
+$(O)/bench/slow_token.so: $(O)/obj/tests/bench/slow_token.o
+	@mkdir -p $(@D)
+	$(say_link)
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^ -ldl
+
 # --- fuzz targets: with libFuzzer (make fuzz), and with a corpus runner for make test
 FUZZ_REPLAY := $(patsubst tests/fuzz/%.c,$(O)/tests/replay/%,$(FUZZ_SRC))
 
@@ -170,7 +195,7 @@ asan:
 
 bench:
 	@tests/deps.sh --bench
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all bench-binaries
 	@tests/bench/run
 
 # --- libFuzzer builds

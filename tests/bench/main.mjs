@@ -1,10 +1,11 @@
 // Runs the scenarios one after the other and puts their tables together; see tests/bench/run.
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commit, machine, versions } from './lib/machine.mjs';
+import { stopEverything } from './lib/peers.mjs';
 
-const SCENARIOS = ['throughput'];
+const SCENARIOS = ['throughput', 'latency', 'tail', 'sizes', 'sse', 'memory', 'keys', 'slow-token'];
 const RESULTS = new URL('RESULTS.md', import.meta.url);
 
 function options(argv) {
@@ -25,6 +26,7 @@ function options(argv) {
 /** Runs one scenario in a directory of its own; a scenario that fails is told and does not end the others. */
 async function scenario(name, quick) {
   const dir = mkdtempSync(join(tmpdir(), `relaykey-bench-${name}-`));
+  chmodSync(dir, 0o711); // workers that are another user find their files
   const remove = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   process.on('exit', remove);
   const started = Date.now();
@@ -36,6 +38,7 @@ async function scenario(name, quick) {
     console.error(`${name}: ${err.stack}`);
     return { text: `### ${name}\n\nfailed: ${err.message.split('\n')[0]}\n`, failed: true };
   } finally {
+    await stopEverything();
     remove();
     process.off('exit', remove);
   }

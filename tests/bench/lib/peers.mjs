@@ -1,62 +1,48 @@
 // The proxies that are compared, each in front of the same upstream with the same certificates.
 //
-// A peer is {name, port, caFile, key, pids(), stop()}; pids() says which process plays which role.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// A peer is {name, port, prefix, caFile, key, pids(), stop()}: prefix is what stands before the upstream's path, pids()
+// says which process plays which role.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Broker, freePort, until } from '../../lib/broker.mjs';
+import { BIN, Broker, freePort } from '../../lib/broker.mjs';
 import { makeCertificates } from '../../mock/certs.mjs';
 import { haproxyConfig, nginxProxyConfig, nginxUpstreamConfig } from './configs.mjs';
-import { probe } from './probe.mjs';
+import { childrenOf, startServer, stopPrograms } from './program.mjs';
 
 export const REAL_KEY = 'sk-bench-upstream-key-0123456789abcdef';
-export const BENCH_PATH = '/bench/v1/responses';
+export const SMALL_PATH = '/v1/responses';
+const PREFIX = '/bench';
 
-const started = new Set();
-process.on('exit', () => started.forEach((child) => child.kill('SIGTERM')));
+const brokers = new Set();
 
-/** Starts a program that stays in the foreground; what it prints is kept for the case that it ends. */
-export function startProgram(file, args) {
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  started.add(child);
-  child.log = '';
-  child.stdout.on('data', (d) => { child.log += d; });
-  child.stderr.on('data', (d) => { child.log += d; });
-  child.stdin.on('error', () => {});
-  child.on('error', (err) => { child.log += err.message; });
-  child.ended = new Promise((done) => child.once('close', (code) => { started.delete(child); done(code); }));
-  child.stop = () => { child.kill('SIGTERM'); return child.ended; };
-  return child;
-}
-
-function childrenOf(pid) {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-  } catch {
-    return execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).trim().split('\n').map(Number);
-  }
-}
-
-/** A program with a configuration file that listens on `port`. */
-async function startServer(dir, name, file, args, config, port) {
-  const path = join(dir, `${name}.conf`);
-  writeFileSync(path, config);
-  const child = startProgram(file, args(path));
-  await until(async () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended: ${child.log}`);
-    return probe(port);
-  }, `${name} to listen`);
-  return child;
+/** Ends whatever a scenario has left running. */
+export async function stopEverything() {
+  await Promise.all([...brokers].map((broker) => broker.end()));
+  brokers.clear();
+  await stopPrograms();
 }
 
 const nginxArgs = (dir) => (path) => ['-p', dir, '-e', 'stderr', '-c', path];
 
-/** nginx that answers every request with a small JSON. */
+function upstreamOf(child, port, certs) {
+  return { name: 'direct', port, prefix: '', certs, caFile: certs.caFile, key: REAL_KEY, stop: child.stop };
+}
+
+/** nginx that answers every request with a small JSON. As a peer it is the way without a proxy. */
 export async function startSmallUpstream(dir) {
   const certs = makeCertificates(dir, 'bench');
   const port = await freePort();
   const child = await startServer(dir, 'upstream', 'nginx', nginxArgs(dir), nginxUpstreamConfig(dir, port, certs), port);
-  return { name: 'upstream', port, certs, pids: () => childrenOf(child.pid).map((pid) => ({ pid, role: 'worker' })), stop: child.stop };
+  return upstreamOf(child, port, certs);
+}
+
+/** tests/bench/upstream.c: large bodies and events. */
+export async function startBodyUpstream(dir) {
+  const certs = makeCertificates(dir, 'bench');
+  const port = await freePort();
+  const child = await startServer(dir, 'upstream', join(BIN, '..', 'bench', 'upstream'),
+    () => [String(port), certs.certFile, certs.keyFile], '', port);
+  return upstreamOf(child, port, certs);
 }
 
 export async function startNginx(dir, upstream, { buffering = true, name = 'nginx' } = {}) {
@@ -66,6 +52,7 @@ export async function startNginx(dir, upstream, { buffering = true, name = 'ngin
   return {
     name,
     port,
+    prefix: PREFIX,
     caFile: upstream.certs.caFile,
     pids: () => [{ pid: child.pid, role: 'master' }, ...childrenOf(child.pid).map((pid) => ({ pid, role: 'worker' }))],
     stop: child.stop,
@@ -81,6 +68,7 @@ export async function startHaproxy(dir, upstream) {
   return {
     name: 'haproxy',
     port,
+    prefix: PREFIX,
     caFile: upstream.certs.caFile,
     pids: () => [{ pid: child.pid, role: 'worker' }],
     stop: child.stop,
@@ -94,6 +82,7 @@ export async function startHaproxy(dir, upstream) {
 export async function startBroker(dir, upstream, { name = 'relaykey', sync = 'full', config = [] } = {}) {
   mkdirSync(join(dir, name));
   const broker = await Broker.start({ dir: join(dir, name), relays: 2, config: [`journal-sync ${sync}`, ...config] });
+  brokers.add(broker);
   await broker.json(['conn', 'add', 'bench', '--base-url', `https://localhost:${upstream.port}`, '--ca',
     upstream.certs.caFile, '--allow-private', '--secret-file', '-'], REAL_KEY);
   const { key } = await broker.issueKey('bench', { holder: 'app:bench' });
@@ -102,6 +91,7 @@ export async function startBroker(dir, upstream, { name = 'relaykey', sync = 'fu
     broker,
     key,
     port: broker.proxy,
+    prefix: PREFIX,
     caFile: broker.caFile,
     pids: () => broker.processes(),
     status: () => broker.json(['status']),
@@ -109,16 +99,9 @@ export async function startBroker(dir, upstream, { name = 'relaykey', sync = 'fu
   };
 }
 
-/** nginx, haproxy and the broker before one upstream; fails when one of them does not answer. */
-export async function startPeers(dir, { broker = {} } = {}) {
-  const upstream = await startSmallUpstream(dir);
-  const relaykey = await startBroker(dir, upstream, broker);
-  const peers = [await startNginx(dir, upstream), await startHaproxy(dir, upstream), relaykey];
-  for (const peer of peers) peer.key = relaykey.key; // the same bytes are sent to each
-  return {
-    upstream,
-    peers,
-    relaykey,
-    stop: async () => { for (const peer of [...peers, upstream]) await peer.stop(); },
-  };
+/** nginx, haproxy and the broker before one upstream. */
+export async function startPeers(dir, upstream) {
+  const peers = [await startNginx(dir, upstream), await startHaproxy(dir, upstream), await startBroker(dir, upstream)];
+  for (const peer of peers) peer.key = peers.at(-1).key; // the same bytes are sent to each
+  return peers;
 }

@@ -11,11 +11,11 @@ export function probe(port) {
   });
 }
 
-/** One verified request to a peer; fails unless it is answered with 200. */
+/** One verified request to a peer for the upstream's `path`; fails unless it is answered with 200. */
 export function ask(peer, path) {
   return new Promise((resolve, reject) => {
     https.get({
-      host: '127.0.0.1', servername: 'localhost', port: peer.port, path, agent: false,
+      host: '127.0.0.1', servername: 'localhost', port: peer.port, path: `${peer.prefix}${path}`, agent: false,
       ca: readFileSync(peer.caFile), headers: { authorization: `Bearer ${peer.key}` },
     }, (res) => {
       res.resume();

@@ -1,6 +1,6 @@
 // wrk, and the numbers in what it prints.
 import { run } from '../../lib/broker.mjs';
-import { BENCH_PATH } from './peers.mjs';
+import { SMALL_PATH } from './peers.mjs';
 
 const UNITS = { us: 1, ms: 1e3, s: 1e6, m: 6e7 };
 
@@ -9,12 +9,11 @@ function inUs(text) {
   return Number(number) * UNITS[unit];
 }
 
-/** {requests, rps, p50, p99, errors}: times in µs. options: connections, seconds, script (arguments: path, ...) */
-export async function wrk(peer, { connections, seconds, script = [] }) {
+/** {requests, rps, p50, p99, errors}: times in µs. options: connections, seconds */
+export async function wrk(peer, { connections, seconds }) {
   const { status, stdout, stderr } = await run('wrk', [
     `-t${connections >= 32 ? 2 : 1}`, `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency',
-    '-H', `Authorization: Bearer ${peer.key}`, ...(script.length ? ['-s', script[0]] : []),
-    `https://127.0.0.1:${peer.port}${BENCH_PATH}`, ...(script.length > 1 ? ['--', ...script.slice(1)] : []),
+    '-H', `Authorization: Bearer ${peer.key}`, `https://127.0.0.1:${peer.port}${peer.prefix}${SMALL_PATH}`,
   ]);
   const at = (pattern) => pattern.exec(stdout)?.slice(1) ?? [];
   const [p50] = at(/^\s+50%\s+(\S+)/m);

@@ -1,6 +1,6 @@
 // Requests a second of small JSON, as many as go through, and what each of them costs.
 import { add, usage, used } from '../lib/cpu.mjs';
-import { BENCH_PATH, startPeers } from '../lib/peers.mjs';
+import { SMALL_PATH, startPeers, startSmallUpstream } from '../lib/peers.mjs';
 import { ask } from '../lib/probe.mjs';
 import { atLeast, noTarget, table } from '../lib/report.mjs';
 import { inRounds, middle, ratio } from '../lib/rounds.mjs';
@@ -52,18 +52,17 @@ function costRows(connections, results) {
 export async function run({ dir, quick }) {
   const seconds = quick ? 1 : 4;
   const rounds = quick ? 1 : 5;
-  const stage = await startPeers(dir);
+  const peers = await startPeers(dir, await startSmallUpstream(dir));
   const speed = [], cost = [];
-  for (const peer of stage.peers) {
-    await ask(peer, BENCH_PATH);
+  for (const peer of peers) {
+    await ask(peer, SMALL_PATH);
     await wrk(peer, { connections: 64, seconds: quick ? 1 : 2 });
   }
   for (const connections of CONNECTIONS) {
-    const results = await inRounds(stage.peers, rounds, (peer) => measure(peer, { connections, seconds }));
+    const results = await inRounds(peers, rounds, (peer) => measure(peer, { connections, seconds }));
     speed.push(...speedRows(connections, results));
     cost.push(...costRows(connections, results));
   }
-  await stage.stop();
   return `wrk, ${rounds} rounds of ${seconds} s; the ratio is the median over the rounds of the ratio in each.
 
 ${table(['connections', 'peer', 'requests/s', 'ratio to nginx', 'target', 'verdict', 'p50', 'p99', 'errors'], speed)}
