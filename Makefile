@@ -147,7 +147,7 @@ help:
 ## make analyze  gcc -fanalyzer and clang-tidy, some minutes
 ## make fuzz       each fuzz target for FUZZ_SECONDS (600)
 ## make asan       unit and integration tests under AddressSanitizer and UBSan
-## make bench      nginx, haproxy and the broker in turn, as ratios
+## make bench      nginx, haproxy and the broker in turn, as ratios (BENCH="--record throughput": tests/bench/run)
 ## make install    into $(DESTDIR)$(PREFIX)
 ## make clean
 
@@ -196,7 +196,7 @@ asan:
 bench:
 	@tests/deps.sh --bench
 	@$(MAKE) --no-print-directory -j2 all bench-binaries
-	@tests/bench/run
+	@tests/bench/run $(BENCH)
 
 # --- libFuzzer builds
 FUZZ_SECONDS ?= 600

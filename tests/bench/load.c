@@ -6,7 +6,7 @@
  * Without --rate each connection asks again as soon as it is answered. With it, requests are
  * due at even distances whether or not one of the connections is free, and the time of one
  * counts from when it was due: a server that stalls is charged for what had to wait meanwhile.
- * The first --warm seconds do not count.
+ * What was due (without --rate: answered) in the first --warm seconds does not count.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ static void answered(void *arg, int status, uint64_t body, int64_t due_us, int64
 	struct load *l = arg;
 
 	(void)body;
-	if (due_us < l->count_from_us)
+	if ((l->period_us > 0 ? due_us : now_us) < l->count_from_us)
 		return;
 	if (status != 200) {
 		l->errors++;

@@ -56,5 +56,8 @@ for (const name of names) {
   if (bad) failed++;
   else console.error(`(${name}: ${Math.round(seconds)} s)`);
 }
+const cells = (verdict) => parts.join('').split(`| ${verdict} |`).length - 1;
+parts.push(`Targets: ${cells('met')} met, ${cells('missed')} missed.\n`);
+console.log(parts.at(-1));
 if (record) appendFileSync(RESULTS, `\n${parts.join('\n')}`);
 process.exit(failed ? 1 : 0);

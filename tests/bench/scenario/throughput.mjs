@@ -1,5 +1,5 @@
 // Requests a second of small JSON, as many as go through, and what each of them costs.
-import { add, usage, used } from '../lib/cpu.mjs';
+import { add, share, threads, usage, used } from '../lib/cpu.mjs';
 import { SMALL_PATH, startPeers, startSmallUpstream } from '../lib/peers.mjs';
 import { ask } from '../lib/probe.mjs';
 import { atLeast, noTarget, table } from '../lib/report.mjs';
@@ -39,13 +39,13 @@ function costRows(connections, results) {
   return Object.entries(results).map(([name, rounds]) => {
     const requests = sum(rounds.map((r) => r.requests));
     const cost = add(rounds.map((r) => r.cost));
-    const each = (of) => figure(sum(Object.values(cost).map(of)) / requests);
-    const role = (r) => (cost[r] ? figure(cost[r].us / requests) : '');
-    const keeper = name === 'relaykey';
-    return [connections, name, each((c) => c.us), ...ROLES.map(role), each((c) => c.switches),
-      keeper && cost.keeper ? figure(cost.keeper.switches / requests) : '',
-      keeper ? figure(sum(rounds.map((r) => r.commits)) / requests) : '',
-      keeper ? figure(sum(rounds.map((r) => r.unwraps)) / requests) : ''];
+    const each = (n) => figure(n / requests);
+    const all = [connections, name, each(share(cost).us)];
+    if (name !== 'relaykey') return [...all, ...ROLES.map(() => ''), '', each(share(cost).switches), '', '', ''];
+    return [...all, ...ROLES.map((role) => each(share(cost, role).us)),
+      threads(cost, 'keeper').filter(([, us_used]) => us_used / requests >= 0.01).map(([thread, us_used]) => `${thread} ${each(us_used)}`).join(', '),
+      each(share(cost).switches), each(share(cost, 'keeper').switches),
+      each(sum(rounds.map((r) => r.commits))), each(sum(rounds.map((r) => r.unwraps)))];
   });
 }
 
@@ -69,5 +69,5 @@ ${table(['connections', 'peer', 'requests/s', 'ratio to nginx', 'target', 'verdi
 
 A request's share of CPU time (µs; relays and workers added up), of context switches, of journal commits and of unwraps:
 
-${table(['connections', 'peer', 'CPU µs', ...ROLES, 'switches', 'keeper\'s', 'commits', 'unwraps'], cost)}`;
+${table(['connections', 'peer', 'CPU µs', ...ROLES, 'threads of the keeper', 'switches', 'keeper\'s', 'commits', 'unwraps'], cost)}`;
 }
