@@ -15,14 +15,15 @@ enum { PIECE = 8192, FILE_BYTES = 4 << 20, SPAN_US = 1000000 };
 
 static char piece[PIECE];
 
+static char path[4096];
+
 static int make_file(const char *dir)
 {
-	char path[4096];
 	int fd;
 
 	snprintf(path, sizeof path, "%s/fsync-bench-XXXXXX", dir);
 	fd = mkstemp(path);
-	if (fd < 0 || unlink(path))
+	if (fd < 0)
 		wire_die("cannot make a file in %s: %m", dir);
 	for (int at = 0; at < FILE_BYTES; at += PIECE) {
 		if (write(fd, piece, PIECE) != PIECE)
@@ -54,6 +55,7 @@ int main(int argc, char **argv)
 	printf("{\"writes\":%zu,\"p50\":%u,\"p99\":%u}\n", took.n, samples_at(&took, 50),
 	       samples_at(&took, 99));
 	samples_free(&took);
+	unlink(path);
 	close(fd);
 	return 0;
 }
