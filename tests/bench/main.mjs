@@ -6,6 +6,7 @@ import { commit, machine, versions } from './lib/machine.mjs';
 import { stopEverything } from './lib/peers.mjs';
 
 const SCENARIOS = ['throughput', 'latency', 'tail', 'sizes', 'sse', 'memory', 'keys', 'slow-token'];
+const BY_NAME = ['profile']; // only when asked for
 const RESULTS = new URL('RESULTS.md', import.meta.url);
 
 function options(argv) {
@@ -13,9 +14,9 @@ function options(argv) {
   for (const arg of argv) {
     if (arg === '--record') chosen.record = true;
     else if (arg === '--quick') chosen.quick = true;
-    else if (SCENARIOS.includes(arg)) chosen.names.push(arg);
+    else if (SCENARIOS.includes(arg) || BY_NAME.includes(arg)) chosen.names.push(arg);
     else {
-      console.error(`usage: tests/bench/run [--record] [--quick] [SCENARIO...]\nscenarios: ${SCENARIOS.join(' ')}`);
+      console.error(`usage: tests/bench/run [--record] [--quick] [SCENARIO...]\nscenarios: ${[...SCENARIOS, ...BY_NAME].join(' ')}`);
       process.exit(2);
     }
   }
@@ -23,25 +24,26 @@ function options(argv) {
   return chosen;
 }
 
-/** Runs one scenario in a directory of its own; a scenario that fails is told and does not end the others. */
+/** Runs one scenario in a directory of its own; one that fails is told and does not end the others. */
 async function scenario(name, quick) {
   const dir = mkdtempSync(join(tmpdir(), `relaykey-bench-${name}-`));
   chmodSync(dir, 0o711); // workers that are another user find their files
   const remove = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   process.on('exit', remove);
   const started = Date.now();
+  const result = { failed: false };
   try {
     const { run } = await import(`./scenario/${name.replace('-', '_')}.mjs`);
-    const text = await run({ dir, quick });
-    return { text: `### ${name}\n\n${text}\n`, seconds: (Date.now() - started) / 1000, failed: false };
+    result.text = await run({ dir, quick });
   } catch (err) {
     console.error(`${name}: ${err.stack}`);
-    return { text: `### ${name}\n\nfailed: ${err.message.split('\n')[0]}\n`, failed: true };
-  } finally {
-    await stopEverything();
-    remove();
-    process.off('exit', remove);
+    Object.assign(result, { text: `failed: ${err.message.split('\n')[0]}`, failed: true });
   }
+  const deaths = await stopEverything();
+  if (deaths.length) Object.assign(result, { text: `${result.text}\n\nA process of the broker died:\n\n    ${deaths.join('\n    ')}`, failed: true });
+  remove();
+  process.off('exit', remove);
+  return { text: `### ${name}\n\n${result.text}\n`, failed: result.failed, seconds: (Date.now() - started) / 1000 };
 }
 
 const { record, quick, names } = options(process.argv.slice(2));
@@ -54,7 +56,7 @@ for (const name of names) {
   parts.push(text);
   console.log(text);
   if (bad) failed++;
-  else console.error(`(${name}: ${Math.round(seconds)} s)`);
+  console.error(`(${name}: ${Math.round(seconds)} s)`);
 }
 const cells = (verdict) => parts.join('').split(`| ${verdict} |`).length - 1;
 parts.push(`Targets: ${cells('met')} met, ${cells('missed')} missed.\n`);

@@ -15,11 +15,13 @@ const PREFIX = '/bench';
 
 const brokers = new Set();
 
-/** Ends whatever a scenario has left running. */
+/** Ends whatever a scenario has left running. Returns what a broker has to say about a role that died meanwhile. */
 export async function stopEverything() {
-  await Promise.all([...brokers].map((broker) => broker.end()));
+  const all = [...brokers];
   brokers.clear();
+  await Promise.all(all.map((broker) => broker.end()));
   await stopPrograms();
+  return all.flatMap((broker) => broker.log.split('\n').filter((line) => /role-died|role-slow-stop/.test(line)));
 }
 
 const nginxArgs = (dir) => (path) => ['-p', dir, '-e', 'stderr', '-c', path];

@@ -19,11 +19,13 @@ export async function wrk(peer, { connections, seconds }) {
   const [p50] = at(/^\s+50%\s+(\S+)/m);
   if (status !== 0 || !p50) throw new Error(`wrk against ${peer.name}: ${stderr}${stdout}`);
   const socket = at(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/).map(Number);
+  const refused = Number(at(/Non-2xx or 3xx responses: (\d+)/)[0] ?? 0);
+  const requests = Number(at(/(\d+) requests in/)[0]);
   return {
-    requests: Number(at(/(\d+) requests in/)[0]),
-    rps: Number(at(/Requests\/sec:\s+([\d.]+)/)[0]),
+    requests,
+    rps: Number(at(/Requests\/sec:\s+([\d.]+)/)[0]) * (1 - refused / Math.max(requests, 1)), // refusing is quick
     p50: inUs(p50),
     p99: inUs(at(/^\s+99%\s+(\S+)/m)[0]),
-    errors: socket.reduce((a, b) => a + b, 0) + Number(at(/Non-2xx or 3xx responses: (\d+)/)[0] ?? 0),
+    errors: socket.reduce((a, b) => a + b, 0) + refused,
   };
 }
