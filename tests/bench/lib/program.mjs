@@ -1,25 +1,34 @@
 // Programs in the foreground, ended by pid however the benchmark ends.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { until } from '../../lib/broker.mjs';
 import { probe } from './probe.mjs';
 
 const started = new Set();
 process.on('exit', () => started.forEach((child) => child.kill('SIGTERM')));
 
-/** What the program prints is kept in `log`, for the case that it ends. */
+/** What the program prints is kept in `out` and `err`, and both as they came in `log`. */
 export function startProgram(file, args) {
   const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   started.add(child);
-  child.log = '';
-  child.stdout.on('data', (d) => { child.log += d; });
-  child.stderr.on('data', (d) => { child.log += d; });
+  child.out = child.err = child.log = '';
+  child.stdout.on('data', (d) => { child.out += d; child.log += d; });
+  child.stderr.on('data', (d) => { child.err += d; child.log += d; });
   child.stdin.on('error', () => {});
-  child.on('error', (err) => { child.log += err.message; });
+  child.on('error', (err) => { child.err += err.message; child.log += err.message; });
   child.ended = new Promise((done) => child.once('close', (code) => { started.delete(child); done(code); }));
   child.stop = () => { child.kill('SIGTERM'); return child.ended; };
   return child;
+}
+
+/** Runs a program to its end; fails with what it said when its status is not 0. Returns its standard output. */
+export async function runProgram(file, args) {
+  const child = startProgram(file, args.map(String));
+  child.stdin.end();
+  const status = await child.ended;
+  if (status !== 0) throw new Error(`${basename(file)}: ${child.err.trim() || `status ${status}`}`);
+  return child.out;
 }
 
 export async function stopPrograms() {

@@ -1,16 +1,12 @@
 // The benchmark's own programs (tests/bench/*.c), as functions.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BIN, run } from '../../lib/broker.mjs';
-import { startProgram } from './program.mjs';
+import { BIN } from '../../lib/broker.mjs';
+import { runProgram, startProgram } from './program.mjs';
 
 export const tool = (name) => join(BIN, '..', 'bench', name);
 
-async function json(name, args) {
-  const { status, stdout, stderr } = await run(tool(name), args);
-  if (status !== 0) throw new Error(`${name} ended with ${status}: ${stderr}`);
-  return JSON.parse(stdout);
-}
+const json = async (name, args) => JSON.parse(await runProgram(tool(name), args));
 
 /** What tells a client whom to ask, and with which keys. */
 function keysFile(dir, peer) {
@@ -26,14 +22,14 @@ function keysFile(dir, peer) {
  */
 export async function load(dir, peer, path, options) {
   const result = await json('load', ['--port', peer.port, '--ca', peer.caFile, '--keys', keysFile(dir, peer),
-    '--path', `${peer.prefix}${path}`, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])].map(String));
+    '--path', `${peer.prefix}${path}`, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])]);
   if (result.errors) console.error(`${peer.name}: ${result.errors} of ${result.requests + result.errors} requests failed`);
   if (result.requests === 0 && result.received + result.sent === 0) throw new Error(`${peer.name} answers nothing`);
   return result;
 }
 
 export function readEvents(dir, peer, path, { streams, seconds }) {
-  return json('events', [peer.port, peer.caFile, keysFile(dir, peer), `${peer.prefix}${path}`, streams, seconds].map(String));
+  return json('events', [peer.port, peer.caFile, keysFile(dir, peer), `${peer.prefix}${path}`, streams, seconds]);
 }
 
 export const fsyncCost = (dir) => json('fsync_bench', [dir]);
@@ -43,7 +39,7 @@ export async function hold(dir, peer, path, count) {
   const child = startProgram(tool('hold'), [peer.port, peer.caFile, keysFile(dir, peer), `${peer.prefix}${path}`, count].map(String));
   const line = (n) => new Promise((resolve, reject) => {
     const look = () => {
-      const lines = child.log.split('\n');
+      const lines = child.out.split('\n');
       if (lines.length > n + 1) resolve(JSON.parse(lines[n]));
     };
     child.stdout.on('data', look);

@@ -1,6 +1,6 @@
 // wrk, and the numbers in what it prints.
-import { run } from '../../lib/broker.mjs';
 import { SMALL_PATH } from './peers.mjs';
+import { runProgram } from './program.mjs';
 
 const UNITS = { us: 1, ms: 1e3, s: 1e6, m: 6e7 };
 
@@ -11,13 +11,13 @@ function inUs(text) {
 
 /** {requests, rps, p50, p99, errors}: times in µs. options: connections, seconds */
 export async function wrk(peer, { connections, seconds }) {
-  const { status, stdout, stderr } = await run('wrk', [
+  const stdout = await runProgram('wrk', [
     `-t${connections >= 32 ? 2 : 1}`, `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '--latency',
     '-H', `Authorization: Bearer ${peer.key}`, `https://127.0.0.1:${peer.port}${peer.prefix}${SMALL_PATH}`,
   ]);
   const at = (pattern) => pattern.exec(stdout)?.slice(1) ?? [];
   const [p50] = at(/^\s+50%\s+(\S+)/m);
-  if (status !== 0 || !p50) throw new Error(`wrk against ${peer.name}: ${stderr}${stdout}`);
+  if (!p50) throw new Error(`wrk against ${peer.name}: ${stdout}`);
   const socket = at(/Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/).map(Number);
   const refused = Number(at(/Non-2xx or 3xx responses: (\d+)/)[0] ?? 0);
   const requests = Number(at(/(\d+) requests in/)[0]);

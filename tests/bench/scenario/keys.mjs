@@ -1,11 +1,11 @@
 // A million relay keys in the store: the start, the memory, and whether decisions are as quick as with one.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run as program } from '../../lib/broker.mjs';
 import { share, usage, used } from '../lib/cpu.mjs';
 import { pidsOf, rss } from '../lib/memory.mjs';
 import { SMALL_PATH, startBroker, startSmallUpstream } from '../lib/peers.mjs';
 import { ask } from '../lib/probe.mjs';
+import { runProgram } from '../lib/program.mjs';
 import { atMost, noTarget, table } from '../lib/report.mjs';
 import { inRounds, middle, ratio } from '../lib/rounds.mjs';
 import { figure, us } from '../lib/stats.mjs';
@@ -23,11 +23,10 @@ const keeperRss = (peer) => rss(pidsOf(peer, 'keeper')[0]);
 async function fill(dir, peer, keys) {
   await peer.stop();
   const began = Date.now();
-  const got = await program(tool('fill_keys'), [peer.broker.config, String(keys), String(Math.min(SAMPLE, keys))]);
-  if (got.status !== 0) throw new Error(`fill_keys: ${got.stderr}`);
+  const sample = await runProgram(tool('fill_keys'), [peer.broker.config, keys, Math.min(SAMPLE, keys)]);
   peer.keysFile = join(dir, 'keys-sample');
-  writeFileSync(peer.keysFile, got.stdout, { mode: 0o600 });
-  [peer.key] = got.stdout.split('\n');
+  writeFileSync(peer.keysFile, sample, { mode: 0o600 });
+  [peer.key] = sample.split('\n');
   const filled = Date.now();
   await peer.broker.launch();
   return { filling: (filled - began) / 1000, start: (Date.now() - filled) / 1000 };

@@ -1,23 +1,17 @@
-// Where the time goes in the keeper and in the relays under load: perf's samples by function.
+// Where the time goes in the keeper and in the relays under load: samples of perf (Debian: linux-perf).
 import { join } from 'node:path';
-import { run as program } from '../../lib/broker.mjs';
 import { pidsOf } from '../lib/memory.mjs';
 import { SMALL_PATH, startBroker, startSmallUpstream } from '../lib/peers.mjs';
+import { runProgram } from '../lib/program.mjs';
 import { table } from '../lib/report.mjs';
 import { load } from '../lib/tools.mjs';
 
 const CONNECTIONS = 128;
 const SHOWN = 30;
 
-async function perf(args) {
-  const got = await program('perf', args);
-  if (got.status !== 0) throw new Error(`perf ${args[0]}: ${got.stderr.split('\n')[0]}`);
-  return got.stdout;
-}
-
 /** perf report's samples by these keys: [[share, key, ...], ...], the largest first. */
 async function report(file, keys) {
-  const text = await perf(['report', '-q', '-i', file, '--sort', keys.join(','), '--field-separator', '|', '--percent-limit', '0.5']);
+  const text = await runProgram('perf', ['report', '-q', '-i', file, '--sort', keys.join(','), '--field-separator', '|', '--percent-limit', '0.5']);
   return text.split('\n').filter((line) => line.trim() && !line.startsWith('#')).slice(0, SHOWN)
     .map((line) => line.split('|').slice(0, keys.length + 1).map((cell) => cell.trim()));
 }
@@ -31,8 +25,8 @@ export async function run({ dir, quick }) {
   const recordings = ['keeper', 'relay'].map((role) => ({ role, file: join(dir, `perf-${role}`) }));
   const [result] = await Promise.all([
     load(dir, peer, SMALL_PATH, { connections: CONNECTIONS, seconds }),
-    ...recordings.map(({ role, file }) => perf(['record', '-q', '-F', '997', '-e', 'cpu-clock', '-o', file,
-      '-p', pidsOf(peer, role).join(','), '--', 'sleep', String(seconds - 0.5)])),
+    ...recordings.map(({ role, file }) => runProgram('perf', ['record', '-q', '-F', '997', '-e', 'cpu-clock', '-o', file,
+      '-p', pidsOf(peer, role).join(','), '--', 'sleep', seconds - 0.5])),
   ]);
   for (const { role, file } of recordings) {
     parts.push(`${role}:\n\n${table(['share', 'thread', 'object'], await report(file, ['comm', 'dso']))}`);

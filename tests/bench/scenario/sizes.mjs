@@ -10,8 +10,8 @@ const TARGET = 1.0;
 const CASES = [
   { what: '1 MB response', path: `/v1/bytes/${MEGA}`, body: 0, connections: 8 },
   { what: '1 MB upload', path: '/v1/sink', body: MEGA, connections: 8 },
-  { what: '100 MB response', path: `/v1/bytes/${100 * MEGA}`, body: 0, connections: 2 },
-  { what: '100 MB upload', path: '/v1/sink', body: 100 * MEGA, connections: 2 },
+  { what: '100 MB response', path: `/v1/bytes/${100 * MEGA}`, body: 0, connections: 4 },
+  { what: '100 MB upload', path: '/v1/sink', body: 100 * MEGA, connections: 4 },
 ];
 
 /** A peer may have two ways of doing it; the better one in a round is its figure. */
