@@ -1,9 +1,10 @@
 // Runs the scenarios one after the other and puts their tables together; see tests/bench/run.
-import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commit, machine, versions } from './lib/machine.mjs';
 import { stopEverything } from './lib/peers.mjs';
+import { tool } from './lib/tools.mjs';
 
 const SCENARIOS = ['throughput', 'latency', 'tail', 'sizes', 'sse', 'memory', 'keys', 'slow-token'];
 const BY_NAME = ['profile']; // only when asked for
@@ -47,6 +48,10 @@ async function scenario(name, quick) {
 }
 
 const { record, quick, names } = options(process.argv.slice(2));
+if (!existsSync(tool('load'))) {
+  console.error('build it first: make all bench-binaries (make bench does)');
+  process.exit(2);
+}
 const heading = `## ${new Date().toISOString().slice(0, 10)}, commit ${commit()}${quick ? ' (quick: short runs, not for comparison)' : ''}`;
 const parts = [`${heading}\n\n${await versions()}. ${machine()}.\n`];
 console.log(`\n${parts[0]}`);
