@@ -139,11 +139,13 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 
 void relay_client_ended(struct relay *r)
 {
-	if (!r->stopping) {
-		accept_on(r, true);
-		return;
-	}
-	if (r->client_count == 0 && r->exchange_count == 0)
+	accept_on(r, true);
+	relay_may_be_done(r);
+}
+
+void relay_may_be_done(struct relay *r)
+{
+	if (r->stopping && r->client_count == 0 && r->exchange_count == 0)
 		loop_stop(r->loop);
 }
 
@@ -189,8 +191,7 @@ void relay_stop(struct relay *r, uint32_t grace_ms)
 	r->grace = evtimer_new(loop_base(r->loop), on_grace_over, r);
 	if (!r->grace || evtimer_add(r->grace, &grace) < 0)
 		on_grace_over(-1, 0, r);
-	if (r->client_count == 0 && r->exchange_count == 0)
-		loop_stop(r->loop);
+	relay_may_be_done(r);
 }
 
 /* ---- making ---- */

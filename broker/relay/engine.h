@@ -103,6 +103,9 @@ void relay_random_id(struct relay *r, uint8_t id[16]);
 /* A client has gone: accepting may go on, stopping may be done. */
 void relay_client_ended(struct relay *r);
 
+/* The last client or exchange has gone, perhaps: then a relay that is stopping stops. */
+void relay_may_be_done(struct relay *r);
+
 /* At most a few of these a second reach the log. Never give it bytes of a head or body. */
 void relay_log(struct relay *r, const char *event, const char *key, const char *value);
 

@@ -54,6 +54,7 @@ static void slot_give(struct exchange *ex)
 	r->slots[i].next_free = r->free_slot;
 	r->free_slot = i;
 	r->exchange_count--;
+	relay_may_be_done(r);
 }
 
 struct exchange *exchange_find(struct relay *r, uint64_t id)

@@ -13,7 +13,7 @@
 #include "relay/engine.h"
 
 enum {
-	POOL_MAX_IDLE = 256,       /* connections kept for one entry */
+	POOL_MAX_IDLE = 512,       /* connections kept for one entry */
 	UPSTREAM_MAX_CONNS = 4096, /* in all, for one entry */
 };
 

@@ -177,7 +177,7 @@ static inline void world_on_control(evutil_socket_t fd, short what, void *arg)
 		memcpy(&keeper, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof keeper);
 		relay_set_keeper(world_relay, keeper);
 	} else if (byte == 'S') {
-		relay_stop(world_relay, 1000);
+		relay_stop(world_relay, 5000);
 	}
 }
 
@@ -407,6 +407,23 @@ static inline void world_set_again_upstream(uint32_t id)
 	pthread_mutex_lock(&world.lock);
 	world.again_upstream = id;
 	pthread_mutex_unlock(&world.lock);
+}
+
+/* Waits until the keeper was asked once more than before; the exchange. */
+static inline uint64_t world_wait_asked(unsigned before)
+{
+	struct timespec until;
+	uint64_t id;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 5;
+	pthread_mutex_lock(&world.lock);
+	while (world.asked <= before &&
+	       pthread_cond_timedwait(&world.changed, &world.lock, &until) == 0)
+		;
+	id = world.last_id;
+	pthread_mutex_unlock(&world.lock);
+	return id;
 }
 
 /* Waits until n second tries were asked for in all; how many there were. */

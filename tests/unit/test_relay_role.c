@@ -968,8 +968,26 @@ static void test_without_its_keeper_nothing_goes_on_until_there_is_a_new_one(voi
 	reply_free(&r);
 }
 
-static void test_stopping_lets_a_response_end(void **state)
+/* Its client has left; the relay waits for the keeper's answer all the same. */
+static uint64_t leave_undecided(void)
 {
+	unsigned before = world.asked;
+	struct peer p;
+	uint64_t id;
+
+	peer_connect(&p);
+	peer_send(&p, "GET /mock/echo HTTP/1.1\r\n" HOST "x-api-key: " WORLD_HOLD "\r\n\r\n");
+	id = world_wait_asked(before);
+	peer_close(&p);
+	return id;
+}
+
+static void test_stopping_lets_what_runs_end_and_is_done_then(void **state)
+{
+	const struct msg_decision denied = {.decision = DECISION_DENIED,
+	                                    .reason = REASON_INVALID_KEY};
+	int64_t began_us = rk_mono_us();
+	uint64_t undecided = leave_undecided();
 	struct peer p;
 	struct reply r;
 	char byte = 'S';
@@ -988,7 +1006,10 @@ static void test_stopping_lets_a_response_end(void **state)
 	assert_int_equal(reply_chunk(&p, &r), 0);
 	reply_free(&r);
 	peer_close(&p);
+	assert_int_equal(ipc_send_blocking(world.keeper, MSG_DECISION, undecided, &denied, -1),
+	                 0);
 	assert_int_equal(world_stop(), 0);
+	assert_true(rk_mono_us() - began_us < 4000000); /* well within the grace */
 }
 
 static int setup(void **state)
@@ -1045,7 +1066,7 @@ int main(void)
 	    cmocka_unit_test(test_a_decision_that_does_not_come_is_503),
 	    cmocka_unit_test(test_the_closed_gate_refuses_and_health_says_why),
 	    cmocka_unit_test(test_without_its_keeper_nothing_goes_on_until_there_is_a_new_one),
-	    cmocka_unit_test(test_stopping_lets_a_response_end),
+	    cmocka_unit_test(test_stopping_lets_what_runs_end_and_is_done_then),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
