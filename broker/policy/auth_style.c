@@ -3,6 +3,7 @@
 #include "base/record.h"
 #include "http/credential.h"
 #include "http/h1.h"
+#include "http/mask.h"
 
 /* ---- reading the style ---- */
 
@@ -350,6 +351,56 @@ int auth_style_render(const struct auth_style *a, const struct rk_secret *secret
 	*query = (struct rk_secret){0};
 	rk_secret_move(in_query ? query : headers, &text);
 	return 0;
+}
+
+/* ---- what may come back ---- */
+
+/* Of user:password what is secret of it. Some put a key where the user stands, and as password
+ * nothing or an X; a short user is a name, which may well stand in a response. */
+static struct rk_slice secret_of(struct rk_slice pair)
+{
+	const char *colon = memchr(pair.p, ':', pair.n);
+	struct rk_slice user = pair, password;
+
+	if (!colon)
+		return pair;
+	user.n = (size_t)(colon - pair.p);
+	password = rk_slice_skip(pair, user.n + 1);
+	if (mask_covers(password.n))
+		return password;
+	return user.n >= MASK_LONG ? user : pair;
+}
+
+/* What stands in the one header line, or the query part, of a style with an encoded form. */
+static struct rk_slice encoded_of(const struct auth_style *a, struct rk_slice rendered)
+{
+	const struct auth_part *p = &a->part[0];
+
+	if (p->kind == AUTH_QUERY)
+		return rk_slice_skip(rendered, strlen(p->name) + 1);
+	rendered =
+	    rk_slice_skip(rendered, auth_style_header(a, 0).n + 2 + strlen(part_prefix(p)));
+	while (rendered.n && strchr("=\r\n", rendered.p[rendered.n - 1]))
+		rendered.n--;
+	return rendered;
+}
+
+unsigned auth_style_forms(const struct auth_style *a, const struct rk_secret *secret,
+                          const struct rk_secret *rendered, struct rk_slice out[AUTH_MAX_FORMS])
+{
+	const struct auth_part *p = &a->part[0];
+	struct rk_slice plain = rk_secret_slice(secret), encoded;
+
+	if (p->kind == AUTH_BASIC && !p->name[0])
+		plain = secret_of(plain);
+	out[0] = plain;
+	if (p->kind != AUTH_BASIC && p->kind != AUTH_QUERY)
+		return 1;
+	encoded = encoded_of(a, rk_secret_slice(rendered));
+	if (rk_slice_eq(encoded, plain))
+		return 1;
+	out[1] = encoded;
+	return 2;
 }
 
 /* ---- what may be pasted ---- */

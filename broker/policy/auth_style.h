@@ -15,7 +15,13 @@
 #include "base/err.h"
 #include "base/secret.h"
 
-enum { AUTH_MAX_PARTS = 4, AUTH_MAX_NAME = 128, AUTH_MAX_PREFIX = 64, AUTH_MAX_INJECT = 24576 };
+enum {
+	AUTH_MAX_PARTS = 4,
+	AUTH_MAX_NAME = 128,
+	AUTH_MAX_PREFIX = 64,
+	AUTH_MAX_INJECT = 24576,
+	AUTH_MAX_FORMS = 2,
+};
 
 enum auth_kind { AUTH_BEARER, AUTH_BASIC, AUTH_HEADER, AUTH_QUERY };
 
@@ -53,6 +59,16 @@ RK_MUST_CHECK int auth_style_check_secret(const struct auth_style *a,
  * here, owned by the caller, empty when not used. */
 RK_MUST_CHECK int auth_style_render(const struct auth_style *a, const struct rk_secret *secret,
                                     struct rk_secret *headers, struct rk_secret *query);
+
+/*
+ * The forms in which an upstream could send the secret back: as it is (of user:password the
+ * password, or the user where that must be the key), and as it stands in `rendered`, which
+ * auth_style_render() made of it, where that is another one. Without the padding of base64.
+ * out borrows from both. Returns how many.
+ */
+unsigned auth_style_forms(const struct auth_style *a, const struct rk_secret *secret,
+                          const struct rk_secret *rendered,
+                          struct rk_slice out[AUTH_MAX_FORMS]);
 
 /* "sk_••••5f81": what may be shown of a secret. Never more than 4 characters at the end and 3
  * at the front, nothing of one shorter than 20. */

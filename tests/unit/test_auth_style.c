@@ -264,6 +264,48 @@ static void test_the_hint_shows_the_ends_of_long_secrets_only(void **state)
 	assert_string_equal(hint, "");
 }
 
+static void expect_forms(const char *style, const char *secret, const char *a, const char *b)
+{
+	RK_SECRET_AUTO s = {0}, h = {0}, q = {0};
+	struct rk_slice out[AUTH_MAX_FORMS];
+	struct auth_style style_of;
+	unsigned n;
+
+	must_parse(&style_of, style);
+	keep(&s, secret);
+	assert_int_equal(auth_style_render(&style_of, &s, &h, &q), 0);
+	n = auth_style_forms(&style_of, &s, auth_style_is_query(&style_of) ? &q : &h, out);
+	assert_int_equal(n, b ? 2 : 1);
+	assert_true(rk_slice_is(out[0], a));
+	if (b)
+		assert_true(rk_slice_is(out[1], b));
+}
+
+static void test_what_may_come_back_is_the_secret_and_its_encoded_form(void **state)
+{
+	(void)state;
+	expect_forms("bearer", "sk_live_1", "sk_live_1", NULL);
+	expect_forms("header:X-Auth:Token ", "abc", "abc", NULL);
+	expect_forms("basic:svc", "open sesame", "open sesame", "c3ZjOm9wZW4gc2VzYW1l");
+	expect_forms("basic:Aladdin", "open sesame", "open sesame",
+	             "QWxhZGRpbjpvcGVuIHNlc2FtZQ");
+	expect_forms("query:key", "abc-1", "abc-1", NULL);
+	expect_forms("query:key", "a/b+c", "a/b+c", "a%2Fb%2Bc");
+}
+
+static void test_of_a_pair_the_password_is_the_secret_or_a_key_in_its_place(void **state)
+{
+	(void)state;
+	expect_forms("basic", "Aladdin:open sesame", "open sesame",
+	             "QWxhZGRpbjpvcGVuIHNlc2FtZQ");
+	expect_forms("basic", "svc:a:password", "a:password", "c3ZjOmE6cGFzc3dvcmQ");
+	expect_forms("basic", "sk_live_0123456789ab:", "sk_live_0123456789ab",
+	             "c2tfbGl2ZV8wMTIzNDU2Nzg5YWI6");
+	expect_forms("basic", "sk_live_0123456789ab:X", "sk_live_0123456789ab",
+	             "c2tfbGl2ZV8wMTIzNDU2Nzg5YWI6WA");
+	expect_forms("basic", "admin:pass", "admin:pass", "YWRtaW46cGFzcw");
+}
+
 static void test_nothing_stays_in_the_arena(void **state)
 {
 	(void)state;
@@ -290,6 +332,8 @@ int main(void)
 	    cmocka_unit_test(test_a_secret_that_would_break_the_head_is_refused_when_pasted),
 	    cmocka_unit_test(test_a_nul_in_a_secret_is_refused),
 	    cmocka_unit_test(test_a_secret_too_long_for_its_style_is_refused_when_pasted),
+	    cmocka_unit_test(test_what_may_come_back_is_the_secret_and_its_encoded_form),
+	    cmocka_unit_test(test_of_a_pair_the_password_is_the_secret_or_a_key_in_its_place),
 	    cmocka_unit_test(test_the_hint_shows_the_ends_of_long_secrets_only),
 	    cmocka_unit_test(test_nothing_stays_in_the_arena),
 	};
