@@ -97,6 +97,7 @@ static const struct record_field msg_decision_fields[] = {
     RF_U32(struct msg_decision, upstream_id),
     RF_BYTES(struct msg_decision, inject_headers, MSG_MAX_INJECT),
     RF_BYTES(struct msg_decision, inject_query, MSG_MAX_INJECT),
+    RF_LIST(struct msg_decision, masks, MSG_MAX_MASKS),
     RF_I64(struct msg_decision, cut_at_ms),
     RF_U32(struct msg_decision, minute_limit),
     RF_U32(struct msg_decision, minute_left),

@@ -21,6 +21,7 @@ enum {
 	MSG_MAX_KEY = 256,
 	MSG_MAX_INJECT =
 	    24576,           /* rendered credential headers: base64 of a secret and its names */
+	MSG_MAX_MASKS = 512, /* fingerprints of the forms of one secret */
 	MSG_MAX_LIST = 8192, /* a list of globs, methods, names, prefixes */
 	MSG_MAX_GRANT = 16384,
 	MSG_MAX_GRANTS = 32768,
@@ -150,7 +151,9 @@ struct msg_decision {
 	uint32_t upstream_id;
 	struct rk_slice inject_headers; /* complete "Name: value\r\n" lines; secret */
 	struct rk_slice inject_query;   /* "name=value", encoded; secret */
-	int64_t cut_at_ms;              /* wall time when the key expires; 0: never */
+	struct rk_slice masks; /* LIST of fingerprints (http/mask.h): what the response must not
+	                          show */
+	int64_t cut_at_ms;     /* wall time when the key expires; 0: never */
 	/* of a key with limits: struct rate_report (policy/rate.h); a limit of 0 is none */
 	uint32_t minute_limit, minute_left, minute_reset_s;
 	uint32_t day_limit, day_left, day_reset_s;

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "http/mask.h"
 #include "keeper/authorize.h"
 #include "keeper/credential.h"
 #include "keeper/flights.h"
@@ -61,6 +62,8 @@ struct pl_credential {
 	struct rk_slice place;
 	char place_mem[CREDENTIAL_PLACE_MAX];
 	struct rk_secret headers, query; /* rendered */
+	char masks[MASK_LIST_BYTES];     /* fingerprints of what the upstream may echo */
+	size_t masks_n;
 	uint32_t unwrap_us;
 	int err;
 	char err_text[160];

@@ -193,6 +193,7 @@ static void send_allowed(struct pl_request *r, const struct pl_credential *c)
 	    .upstream_id = c->upstream_id,
 	    .inject_headers = rk_secret_slice(&c->headers),
 	    .inject_query = rk_secret_slice(&c->query),
+	    .masks = rk_slice(c->masks, c->masks_n),
 	    .cut_at_ms = r->flight.key->expires_ms,
 	};
 

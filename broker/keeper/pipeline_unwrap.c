@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/base62.h"
 #include "base/clock.h"
 
 enum {
@@ -84,6 +85,25 @@ static void answer_waiting(const struct pl_credential *c)
 
 /* ---- unwrapping ---- */
 
+/* With a new key each time: guesses that were hashed for one are of no use for another. */
+static int take_fingerprints(struct pl_credential *c, const struct rk_secret *plain)
+{
+	const struct auth_style *style = &c->conn->auth;
+	const struct rk_secret *rendered = auth_style_is_query(style) ? &c->query : &c->headers;
+	struct rk_slice form[AUTH_MAX_FORMS];
+	unsigned count = auth_style_forms(style, plain, rendered, form);
+	uint8_t key[MASK_KEY];
+	int err = 0;
+
+	rk_random(key, sizeof key);
+	for (unsigned i = 0; i < count && !err; i++) {
+		if (mask_covers(form[i].n))
+			err =
+			    mask_list_add(c->masks, sizeof c->masks, &c->masks_n, form[i], key);
+	}
+	return err;
+}
+
 static void unwrap(struct pl_credential *c)
 {
 	const struct pipeline_backend *be = &c->p->params.backend;
@@ -95,6 +115,8 @@ static void unwrap(struct pl_credential *c)
 	/* the style of a connection never changes, so it may be read from here */
 	if (!c->err)
 		c->err = auth_style_render(&c->conn->auth, &plain, &c->headers, &c->query);
+	if (!c->err)
+		c->err = take_fingerprints(c, &plain);
 	rk_secret_free(&plain);
 	if (c->err)
 		snprintf(c->err_text, sizeof c->err_text, "%.*s", (int)sizeof c->err_text - 1,

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "ipc/peer.h"
+#include "http/mask.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
 #include "tests/lib/policy_sample.h"
@@ -29,6 +30,7 @@ struct seen_decision {
 	int64_t cut_at_ms;
 	char headers[64];
 	struct msg_decision limits; /* its numbers only */
+	struct mask mask;
 };
 
 struct seen_row {
@@ -207,6 +209,7 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 		d->limits = m->body.decision;
 		assert_true(rk_slice_cstr(m->body.decision.inject_headers, d->headers,
 		                          sizeof d->headers));
+		assert_int_equal(mask_init(&d->mask, m->body.decision.masks), 0);
 		if (d->reason == REASON_OK && d->upstream_id > w->last_upstream)
 			w->unknown_upstream = true;
 		break;
@@ -538,6 +541,24 @@ static void a_request_is_answered_only_when_its_credential_is_there(void **state
 	set_hold(w, &w->hold_unwrap, false);
 	WAIT_FOR(w, w->decisions == 1);
 	assert_int_equal(w->decision[0].reason, REASON_OK);
+}
+
+static void a_decision_brings_the_fingerprint_of_what_it_injects(void **state)
+{
+	struct world *w = *state;
+	char echo[] = "Authorization: Bearer plain-wrapped";
+
+	run_one(w, 1);
+	ask(w, 2, "nowhere");
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[0].mask.count, 1);
+	assert_int_equal(w->decision[1].mask.count, 0);
+	assert_int_equal(mask_scan(&w->decision[0].mask, echo, sizeof echo - 1, true),
+	                 sizeof echo - 1);
+	assert_string_equal(echo, "Authorization: Bearer *************");
+	run_one(w, 3); /* another batch */
+	assert_memory_not_equal(w->decision[2].mask.print[0].key,
+	                        w->decision[0].mask.print[0].key, MASK_KEY);
 }
 
 static void a_refusal_is_answered_after_its_row_without_an_unwrap(void **state)
@@ -1605,6 +1626,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(a_request_is_answered_only_when_its_row_is_durable),
 	    TEST(a_request_is_answered_only_when_its_credential_is_there),
+	    TEST(a_decision_brings_the_fingerprint_of_what_it_injects),
 	    TEST(a_refusal_is_answered_after_its_row_without_an_unwrap),
 	    TEST(a_request_over_the_rate_is_429_and_on_record_as_limited),
 	    TEST(requests_that_come_in_one_batch_are_counted_one_by_one),
