@@ -114,6 +114,41 @@ static void test_a_101_switches_to_websocket_and_frames_nothing(void **state)
 	                    "framed_upgrade_response");
 }
 
+static void test_frames_end_where_their_lengths_say(void **state)
+{
+	static char bytes[131072];
+	size_t n = 0;
+
+	(void)state;
+	memcpy(bytes + n, "\x89\x00", 2); /* a ping without payload */
+	n += 2;
+	memcpy(bytes + n, "\x81\x03\x7e\x7f\x81", 5); /* lengths in the payload are none */
+	n += 5;
+	memcpy(bytes + n, "\x81\x80\x01\x02\x03\x04", 6); /* masked and empty */
+	n += 6;
+	memcpy(bytes + n, "\x02\x7e\x00\x7b", 4);
+	n += 4 + 123;
+	assert_int_equal(n, 140);
+	{
+		static const char large[] = "\x80\x7f\x00\x00\x00\x00\x00\x01\x01\xc9";
+
+		memcpy(bytes + n, large, sizeof large - 1);
+		n += sizeof large - 1 + 0x101c9;
+	}
+	assert_int_equal(n, 140 + 10 + 65993);
+	for (size_t size = 1; size < 200; size++) {
+		struct websocket_frames w = {0};
+
+		for (size_t at = 0; at < n; at += size) {
+			size_t to = at + size < n ? at + size : n;
+			bool end = websocket_frames_pass(&w, rk_slice(bytes + at, to - at));
+
+			assert_int_equal(end, to == 2 || to == 7 || to == 13 || to == 140 ||
+			                          to == n);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +157,7 @@ int main(void)
 	    cmocka_unit_test(test_a_handshake_is_a_get_without_a_body),
 	    cmocka_unit_test(test_a_handshake_has_one_version_and_one_key),
 	    cmocka_unit_test(test_a_101_switches_to_websocket_and_frames_nothing),
+	    cmocka_unit_test(test_frames_end_where_their_lengths_say),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
