@@ -146,7 +146,8 @@ enum { H1_MAX_CHUNK_EXT = 256, H1_MAX_TRAILER = 8192 };
 
 struct h1_chunked {
 	uint8_t state;
-	bool done; /* the final CRLF has been read */
+	bool done;    /* the final CRLF has been read */
+	bool dropped; /* there were extensions or trailers */
 	uint8_t digits;
 	uint16_t skipped; /* extension bytes of this chunk */
 	uint16_t trailer; /* trailer bytes so far */

@@ -53,6 +53,7 @@ static int step_ext(struct h1_chunked *c, char b)
 		c->state = ST_SIZE_LF;
 		return 0;
 	}
+	c->dropped = true;
 	if (!h1_is(b, H1_B_TEXT) || ++c->skipped > H1_MAX_CHUNK_EXT)
 		return H1_E_CHUNK;
 	if (c->state == ST_EXT_ESCAPE)
@@ -94,6 +95,7 @@ static int step_trailer(struct h1_chunked *c, char b)
 		c->state = ST_TRAILER;
 		break;
 	}
+	c->dropped = true;
 	return ++c->trailer > H1_MAX_TRAILER ? H1_E_TRAILER : 0;
 }
 

@@ -11,7 +11,7 @@ struct result {
 	size_t n;
 	size_t consumed;
 	int err;
-	bool done;
+	bool done, dropped;
 };
 
 static size_t next_piece(uint32_t *seed, size_t left)
@@ -52,6 +52,7 @@ static void decode(const uint8_t *data, size_t size, uint32_t seed, struct resul
 	}
 	out->consumed = at;
 	out->done = c.done;
+	out->dropped = c.dropped;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -67,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decode(data + 1, size - 1, data[0] + 1U, &split);
 	REQUIRE(whole.err == split.err && whole.done == split.done);
 	REQUIRE(whole.n == split.n && memcmp(whole.bytes, split.bytes, whole.n) == 0);
-	REQUIRE(whole.consumed == split.consumed);
+	REQUIRE(whole.consumed == split.consumed && whole.dropped == split.dropped);
 	if (whole.done)
 		REQUIRE(memcmp(data + 1 + whole.consumed - 2, "\r\n", 2) == 0);
 	free(whole.bytes);

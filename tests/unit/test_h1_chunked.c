@@ -260,6 +260,30 @@ static void test_any_split_gives_the_same_bytes(void **state)
 	}
 }
 
+static void test_what_is_dropped_is_told(void **state)
+{
+	static const struct {
+		struct rk_slice in;
+		bool dropped;
+	} cases[] = {
+	    {S("2\r\nok\r\n0\r\n\r\n"), false},
+	    {S("2;a\r\nok\r\n0\r\n\r\n"), true},
+	    {S("2\r\nok\r\n0;a=\"b\"\r\n\r\n"), true},
+	    {S("2\r\nok\r\n0\r\nA: b\r\n\r\n"), true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct h1_chunked c;
+
+		h1_chunked_init(&c);
+		whole = (struct body){0};
+		feed(&c, cases[i].in, &whole);
+		assert_true(whole.done);
+		assert_int_equal(c.dropped, cases[i].dropped);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +298,7 @@ int main(void)
 	    cmocka_unit_test(test_trailers_are_checked_and_dropped),
 	    cmocka_unit_test(test_trailers_are_limited_together),
 	    cmocka_unit_test(test_any_split_gives_the_same_bytes),
+	    cmocka_unit_test(test_what_is_dropped_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
