@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/secret.h"
+
 bool span_hold(struct blocks *b, struct span *s)
 {
 	if (s->mem)
@@ -38,9 +40,27 @@ size_t span_room(struct span *s)
 {
 	if (s->off && s->len < s->off) {
 		memcpy(s->mem, s->mem + s->off, s->len);
+		rk_wipe(s->mem + s->off, s->len);
 		s->off = 0;
 	}
 	return BLOCK_BYTES - s->off - s->len;
+}
+
+void span_wipe_rest(struct span *s)
+{
+	size_t end = s->off + s->len;
+
+	if (!s->mem)
+		return;
+	rk_wipe(s->mem, s->off);
+	rk_wipe(s->mem + end, BLOCK_BYTES - end);
+}
+
+void span_discard(struct blocks *b, struct span *s)
+{
+	if (s->mem)
+		rk_wipe(s->mem, BLOCK_BYTES);
+	span_release(b, s);
 }
 
 void blocks_free(struct blocks *b)

@@ -3,8 +3,9 @@
  * hands out the last one returned, which is still in the cache. A connection holds a block only
  * while there is something in it.
  *
- * Not for secrets, but for one: a client's head holds its relay key until the head has been
- * read, and is wiped there (relay/client.c).
+ * Not for secrets, but for two: a client's head holds its relay key until the head has been
+ * read, and is wiped there (relay/client.c); and an upstream may send back the secret that it
+ * was sent, which is masked or wiped (relay/echo.h).
  */
 #ifndef RELAY_BLOCK_H
 #define RELAY_BLOCK_H
@@ -35,8 +36,15 @@ bool span_hold(struct blocks *b, struct span *s);
 /* Gives the block back, whatever was in it. */
 void span_release(struct blocks *b, struct span *s);
 
-/* Room behind the data; moves the data to the front first when that gives more of it. */
+/* Room behind the data; moves the data to the front first when that gives more of it, and
+ * leaves none where they were. */
 size_t span_room(struct span *s);
+
+/* Wipes the block but for the data. */
+void span_wipe_rest(struct span *s);
+
+/* Wipes the block and gives it back. */
+void span_discard(struct blocks *b, struct span *s);
 
 static inline char *span_end(const struct span *s)
 {

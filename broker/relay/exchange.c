@@ -1,5 +1,6 @@
 #include "relay/exchange.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -103,6 +104,7 @@ static void release(struct exchange *ex)
 	ex->st = EXCHANGE_ENDED;
 	deadline_clear(&r->deadlines, &ex->deadline);
 	rk_secret_free(&ex->head);
+	echo_end(&ex->echo);
 	upstream_close(ex->conn);
 	ex->conn = NULL;
 	span_release(&r->blocks, &ex->up_out);
@@ -135,6 +137,16 @@ void exchange_say_unsaid(struct relay *r)
 	}
 }
 
+/* `detail`, and whether the secret was masked in the response. */
+static struct rk_slice say_detail(struct exchange *ex, const char *detail)
+{
+	if (!echo_found(&ex->echo))
+		return rk_str(detail);
+	snprintf(ex->said, sizeof ex->said, "secret_masked%s%s", detail ? ", " : "",
+	         detail ? detail : "");
+	return rk_str(ex->said);
+}
+
 static uint32_t span_us(int64_t us)
 {
 	if (us < 0)
@@ -157,7 +169,7 @@ void exchange_end(struct exchange *ex, enum audit_outcome outcome, enum reason r
 	    .bytes_out = ex->down.bytes,
 	    .upstream_us = ex->upstream_us,
 	    .total_us = span_us(loop_now_us(r->loop) - ex->started_us),
-	    .detail = rk_str(detail),
+	    .detail = say_detail(ex, detail),
 	};
 	release(ex);
 	if (!ex->allowed || !r->keeper) {
@@ -312,7 +324,9 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	}
 	upstream_ref(ex->upstream);
-	err = build_head(ex, m);
+	err = echo_start(&ex->echo, m->masks);
+	if (!err)
+		err = build_head(ex, m);
 	if (err) {
 		exchange_fail(ex, OUTCOME_NOT_SENT,
 		              err == RK_E_TOOBIG ? REASON_HEAD_TOO_LARGE : REASON_OVERLOADED,

@@ -39,6 +39,7 @@ struct exchange {
 	size_t head_off;
 	struct span up_out;
 	struct flow up, down;
+	struct echo echo; /* of the secret, in the response */
 	struct deadline deadline;
 	enum exchange_state st;
 	bool allowed;
@@ -58,6 +59,7 @@ struct exchange {
 	uint32_t upstream_us;
 	struct rate_report limits;    /* of its key, as the decision told them */
 	struct msg_complete complete; /* while it is in relay->unsaid */
+	char said[64];                /* its detail */
 	struct exchange *unsaid_next;
 };
 
@@ -102,7 +104,7 @@ void exchange_connect(struct exchange *ex, bool fresh);
 void exchange_fail(struct exchange *ex, enum audit_outcome outcome, enum reason reason,
                    const char *detail);
 
-/* Ends it; the client is the caller's from here on. `detail` is static text or NULL. */
+/* Ends it; the client is the caller's from here on. `detail` is a short text or NULL. */
 void exchange_end(struct exchange *ex, enum audit_outcome outcome, enum reason reason,
                   const char *detail);
 

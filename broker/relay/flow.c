@@ -130,6 +130,25 @@ static ssize_t gather(struct flow *f, char *dst, size_t room, int *h1_err)
 	return n;
 }
 
+/* The same, masked; what is held back of them comes with the next ones. */
+static ssize_t gather_masked(struct flow *f, char *dst, size_t room, int *h1_err)
+{
+	size_t held = echo_room(f->echo);
+	ssize_t n = gather(f, dst + held, room - held, h1_err);
+
+	if (!f->echo)
+		return n;
+	if (n < 0) {
+		if (n == RK_E_PROTOCOL)
+			rk_wipe(dst, room); /* chunks before the bad one */
+		return n;
+	}
+	/* extensions and trailers went nowhere, and nobody has looked at them */
+	if (f->chunked.dropped)
+		span_wipe_rest(f->in);
+	return n || f->ended ? echo_body(f->echo, dst, (size_t)n, f->ended, f->in) : 0;
+}
+
 /* Puts the chunk's frame around n bytes that stand at `at`; behind what `out` holds already. */
 static void frame(struct flow *f, char *at, size_t n)
 {
@@ -174,7 +193,7 @@ static int refill(struct flow *f, int *h1_err)
 	if (!span_hold(f->blocks, out))
 		return RK_E_NOMEM;
 	room = span_room(out);
-	if (room < FRAME_FRONT + FRAME_BACK + 64)
+	if (room < FRAME_FRONT + FRAME_BACK + 64 + echo_room(f->echo))
 		return 0; /* a very long head: it is written first */
 	at = span_end(out) + FRAME_FRONT;
 	room -= FRAME_FRONT + FRAME_BACK;
@@ -182,7 +201,7 @@ static int refill(struct flow *f, int *h1_err)
 		room = RECORD;
 	if (f->rechunk && room > CHUNK_MAX)
 		room = CHUNK_MAX;
-	n = gather(f, at, room, h1_err);
+	n = gather_masked(f, at, room, h1_err);
 	if (n < 0)
 		return (int)n;
 	if (n || f->ended)

@@ -9,7 +9,7 @@
 
 #include "http/h1.h"
 #include "http/tls.h"
-#include "relay/block.h"
+#include "relay/echo.h"
 
 struct flow {
 	struct blocks *blocks;
@@ -23,7 +23,8 @@ struct flow {
 	bool moved;       /* something was read or written since the owner last looked */
 	uint64_t left;    /* H1_BODY_LENGTH: bytes still to come */
 	struct h1_chunked chunked;
-	uint64_t bytes; /* body bytes taken so far */
+	uint64_t bytes;    /* body bytes taken so far */
+	struct echo *echo; /* looks through them before they are framed; NULL: nobody does */
 };
 
 enum flow_result {

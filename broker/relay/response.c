@@ -117,6 +117,7 @@ static bool begin(struct exchange *ex, const struct h1_head *h, size_t used)
 	    .to = c->tls,
 	    .in = &ex->conn->in,
 	    .out = &c->out,
+	    .echo = &ex->echo,
 	};
 	flow_start(&ex->down, h->body, h->content_length, how.framing == REWRITE_CHUNKED);
 	ex->st = EXCHANGE_STREAMING;
@@ -142,9 +143,11 @@ static bool parse(struct exchange *ex)
 			return failed(ex, h1_err_code(used));
 		if (used == 0) {
 			ex->seen = bytes.n;
+			echo_head(&ex->echo, in, bytes.n, false);
 			return true;
 		}
 		ex->seen = 0;
+		echo_head(&ex->echo, in, (size_t)used, true);
 		if (h->status >= 200)
 			return begin(ex, h, (size_t)used);
 		if (h->status == 101)

@@ -184,6 +184,8 @@ bool tunnel_start(struct exchange *ex, const struct h1_head *h, size_t used)
 	span_consume(&ex->conn->in, used);
 	open_flow(ex, &ex->up, c->tls, ex->conn->tls, &c->in, &ex->up_out);
 	open_flow(ex, &ex->down, ex->conn->tls, c->tls, &ex->conn->in, &c->out);
+	ex->down.echo = &ex->echo;
+	echo_frames(&ex->echo);
 	ex->upload_done = false;
 	ex->st = EXCHANGE_TUNNEL;
 	rearm(ex);

@@ -36,7 +36,7 @@ void upstream_close(struct upstream_conn *c)
 	deadline_clear(&r->deadlines, &c->deadline);
 	tls_close(c->tls);
 	c->tls = NULL;
-	span_release(&r->blocks, &c->in);
+	span_discard(&r->blocks, &c->in); /* nobody has looked at what is in it */
 	c->upstream->conn_count--;
 	upstream_unref(c->upstream);
 	relay_bury(r, &c->grave);

@@ -35,7 +35,7 @@ test('a request reaches the upstream with the real key in place of the relay key
   const res = await request(broker, 'GET', '/mock/things?x=1', { key });
   assert.equal(res.status, 200);
   assert.equal(res.json().url, '/v1/things?x=1');
-  assert.equal(res.json().headers.authorization, `Bearer ${REAL_KEY}`);
+  assert.equal(upstream.last.headers.authorization, `Bearer ${REAL_KEY}`);
   assert.equal(res.json().headers.host, `127.0.0.1:${upstream.port}`);
   assert.match(res.headers['x-relaykey-request-id'], /^req_/);
   assert.equal(res.headers['x-relaykey-decision'], 'allowed');
@@ -57,7 +57,7 @@ test('the relay key is found wherever an SDK puts it, and removed there', async 
   for (const headers of places) {
     const res = await request(broker, 'GET', '/mock/things', { headers });
     assert.equal(res.status, 200, JSON.stringify(Object.keys(headers)));
-    assert.equal(res.json().headers.authorization, `Bearer ${REAL_KEY}`);
+    assert.equal(upstream.last.headers.authorization, `Bearer ${REAL_KEY}`);
   }
   assert.deepEqual(upstream.complaints, []);
 });
@@ -147,7 +147,7 @@ test('each auth style puts the secret where it belongs', async () => {
     const { key: k } = await broker.issueKey(name);
     const res = await request(broker, 'GET', `/${name}/things?q=1`, { key: k });
     assert.equal(res.status, 200, name);
-    assert.ok(check(res.json()), `${name}: ${res.text}`);
+    assert.ok(check(upstream.last), `${name}: ${JSON.stringify(upstream.last)}`);
   }
   const { key: q } = await broker.issueKey('stylequery');
   assert.equal((await request(broker, 'GET', `/stylequery/things?api_key=${q}`)).status, 200);

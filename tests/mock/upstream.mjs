@@ -108,8 +108,8 @@ async function answer(req, res, url) {
 }
 
 /**
- * Starts it on 127.0.0.1. `seen` lists the requests ({method, path, authorized}), `complaints` what
- * should never have arrived. `key` may be changed while it runs.
+ * Starts it on 127.0.0.1. `seen` lists the requests ({method, path, authorized}), `last` is the newest as it came,
+ * `complaints` what should never have arrived. `key` may be changed while it runs.
  */
 export async function startUpstream({ dir, key, port = 0, keep = true }) {
   const certs = makeCertificates(dir);
@@ -121,6 +121,7 @@ export async function startUpstream({ dir, key, port = 0, keep = true }) {
     const leak = leaks(req, found, state.key);
     state.count++;
     if (leak) state.complaints.push(`${leak}: ${req.method} ${url.pathname}`);
+    state.last = { url: req.url, headers: req.headers };
     if (keep) state.seen.push({ method: req.method, path: url.pathname, authorized, at: Date.now() });
     res.on('error', () => {});
     if (!authorized) {
