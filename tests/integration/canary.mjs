@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { Broker, sleep } from '../lib/broker.mjs';
-import { request } from '../lib/client.mjs';
+import { connect, request } from '../lib/client.mjs';
+import { startRawServer } from '../mock/rawserver.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
 const expectLeak = process.argv.includes('--expect-leak');
@@ -19,7 +20,7 @@ const CHUNK = 1 << 20;
 
 /** The forms in which the secret could be left behind. */
 function needles(secret) {
-  const forms = { plain: secret, reversed: [...secret].reverse().join(''), 'utf-16': Buffer.from(secret, 'utf16le') };
+  const forms = { plain: secret, beginning: secret.slice(0, 24), end: secret.slice(-24), reversed: [...secret].reverse().join(''), 'utf-16': Buffer.from(secret, 'utf16le') };
   // base64 of the secret behind "user:" looks different at each of three alignments: search the part that does not
   for (const user of ['svc:', '', 'ab:']) forms[`base64 (${user || 'bare'})`] = Buffer.from(user + secret).toString('base64').slice(8, -4);
   forms.hex = Buffer.from(secret).toString('hex');
@@ -59,6 +60,46 @@ function searchMemory(pid, wanted) {
   return { found, bytes };
 }
 
+/** Answers of an upstream that sends back what it was sent, in ways that leave it in different places of a relay. */
+function echoes(secret) {
+  const head = 'HTTP/1.1 200 OK\r\n';
+  const chunk = (text) => `${text.length.toString(16)}\r\n${text}\r\n`;
+  return {
+    whole: (socket, text) => socket.write(`HTTP/1.1 103 Early Hints\r\nLink: <${secret}>\r\n\r\n${head}X-Echo: ${secret}\r\nSet-Cookie: a=${secret}\r\n`
+      + `Content-Length: ${text.length}\r\n\r\n${text}`),
+    pieces: async (socket, text) => {
+      const body = `${secret} ${text}`;
+      socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n`);
+      for (let at = 0; at < body.length; at += 35) {
+        socket.write(chunk(body.slice(at, at + 35)));
+        await sleep(2);
+      }
+      socket.write('0\r\n\r\n');
+    },
+    extras: (socket) => socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n4;a=${secret}\r\ntext\r\n0\r\nX-Echo: ${secret}\r\n\r\n`),
+    surplus: (socket) => socket.write(`${head}Content-Length: 2\r\n\r\nok${secret}`),
+    garbage: (socket) => socket.write(`this is not HTTP, ${secret}\r\n\r\n`),
+    badchunk: (socket) => socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk(`it is ${secret}`)}xyz\r\n`),
+    cutoff: (socket) => { socket.write(`${head}Content-Length: 1000\r\n\r\n${secret.slice(0, 40)}`); setTimeout(() => socket.destroy(), 30); },
+    // these are never ended: the client leaves
+    begun: (socket, text) => socket.write(`${head}\r\n${text} ${secret.slice(0, 40)}`),
+    begunhead: (socket) => socket.write(`${head}X-Echo: ${secret}\r\nX-More: ${secret.slice(0, 40)}`),
+    // and these are open while memory is searched: less of the secret than the search looks for is on its way
+    waits: (socket, text) => socket.write(`${head}\r\n${text} ${secret.slice(0, 20)}`),
+    waitshead: (socket) => socket.write(`${head}X-Echo: ${secret}\r\nX-More: ${secret.slice(0, 20)}`),
+    flood: (socket, text) => { for (let i = 0; i < 400; i++) socket.write(i ? text.repeat(64) : `${head}\r\n`); },
+  };
+}
+
+/** Sends a request and leaves in the middle of the answer, without reading any of it. */
+async function leave(broker, path, key, ms = 60) {
+  const socket = await connect(broker);
+  socket.pause();
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\n\r\n`);
+  await sleep(ms);
+  socket.destroy();
+}
+
 function* files(dir) {
   for (const name of readdirSync(dir)) {
     const path = join(dir, name);
@@ -74,6 +115,7 @@ async function main() {
   const secret = `canary-${randomBytes(24).toString('hex')}-upstream`;
   const rotated = `canary-${randomBytes(24).toString('hex')}-rotated`;
   const upstream = await startUpstream({ dir, key: secret });
+  const echo = await startRawServer({ dir, key: secret, answers: echoes(secret) });
   const broker = await Broker.start({ relays: 2, config: ['secret-memory locked'] });
   let failures = 0;
   let checks = 0;
@@ -121,6 +163,21 @@ async function main() {
     await broker.json(['conn', 'rotate', 'rotating', '--secret-file', '-'], rotated);
     const { key: rk } = await broker.issueKey('rotating');
     await request(broker, 'GET', '/rotating/things', { key: rk });
+    // at the end and all at once, so that no later request cleans up by accident
+    const echoKeys = {};
+    for (const [name, auth] of Object.entries(styles)) {
+      await broker.addConnection(`echo${name}`, echo, { auth });
+      echoKeys[name] = (await broker.issueKey(`echo${name}`)).key;
+    }
+    for (const [name, key] of Object.entries(echoKeys)) {
+      for (const way of ['waits', 'waitshead', 'flood']) waiting.push(leave(broker, `/echo${name}/${way}`, key, 15000).catch(() => {}));
+    }
+    await sleep(500);
+    await Promise.all(Object.entries(echoKeys).flatMap(([name, key]) => [1, 2].flatMap(() => [
+      ...['whole', 'pieces', 'extras', 'surplus', 'garbage', 'badchunk', 'cutoff'].map((way) => request(broker, 'GET', `/echo${name}/${way}`, { key }).catch(() => {})),
+      ...['begun', 'begunhead', 'flood'].map((way) => leave(broker, `/echo${name}/${way}`, key, 300)),
+    ])));
+    for (let i = 0; i < 8; i++) await request(broker, 'GET', '/echobearer/extras', { key: echoKeys.bearer });
     await sleep(300);
 
     const wanted = [...needles(secret), ...needles(rotated)];
@@ -142,12 +199,14 @@ async function main() {
     }
     check(`no copy in the ${count} files of the state directory`, count > 5 ? [] : ['too few files were found']);
     check('no copy in the log', search(Buffer.from(broker.log), wanted));
+    check('the echoing upstream was asked in every way', Object.keys(echo.answers).filter((way) => !echo.requests.some((r) => r.name === way)));
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();
     await Promise.all(waiting);
   } finally {
     await broker.end();
     await upstream.stop();
+    await echo.stop();
     rmSync(dir, { recursive: true, force: true });
   }
   if (expectLeak) {
