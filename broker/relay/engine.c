@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ enum {
 	DESCRIPTORS_A_CLIENT = 2, /* its own and an upstream's */
 	MAX_CLIENTS = 50000,
 	LOGS_A_SECOND = 10,
+	CROWD = 500, /* so many clients leave memory behind that is worth giving back */
 };
 
 /* ---- small services ---- */
@@ -149,10 +151,25 @@ void relay_may_be_done(struct relay *r)
 		loop_stop(r->loop);
 }
 
+/*
+ * After a crowd its memory is free and the process's still: in pages with nothing in them,
+ * which the allocator gives back when asked.
+ */
+static void give_memory_back(struct relay *r)
+{
+	if (r->client_count > r->crowd)
+		r->crowd = r->client_count;
+	if (r->crowd < CROWD || r->client_count > r->crowd / 4)
+		return;
+	r->crowd = r->client_count;
+	malloc_trim(0);
+}
+
 static void on_tick(void *arg)
 {
 	struct relay *r = arg;
 
+	give_memory_back(r);
 	exchange_cut_expired(r);
 	accept_on(r, true);
 }

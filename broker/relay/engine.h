@@ -61,6 +61,7 @@ struct relay {
 	struct event *acceptable;
 	struct client *clients;
 	unsigned client_count, max_clients;
+	unsigned crowd; /* the most there were since memory was given back */
 	bool accepting;
 	bool proxy_protocol;
 	struct rk_cidrs trusted_proxies;
