@@ -19,6 +19,7 @@
  *   /v1/stale       as echo on a connection of its own; on a used one, hangs up at the head
  *   /v1/gone        hangs up without an answer
  *   /v1/silent      never answers
+ *   /v1/drip        answers with a head that goes on, a byte every 100 ms
  *   /v1/cookie      Set-Cookie and more
  *   /v1/ws          a WebSocket, see up_tunnel()
  *   /v1/ws-eager    the same, and speaks first
@@ -160,6 +161,16 @@ static inline void up_tunnel(struct peer *p, const char *extra)
 	pthread_mutex_unlock(&world.lock);
 }
 
+static inline void up_drip(struct peer *p)
+{
+	bool on = peer_send(p, "HTTP/1.1 200 OK\r\nX-A: ");
+
+	for (int i = 0; on && i < 100; i++) {
+		usleep(100000);
+		on = peer_send(p, "a");
+	}
+}
+
 /* False: the connection ends here. */
 static inline bool up_serve(struct peer *p)
 {
@@ -231,6 +242,8 @@ static inline bool up_serve(struct peer *p)
 		up_text(p, "200 OK", "", "once", 4);
 	} else if (strcmp(path, "/v1/silent") == 0) {
 		peer_more(p);
+	} else if (strcmp(path, "/v1/drip") == 0) {
+		up_drip(p);
 	} else if (strcmp(path, "/v1/ws") == 0) {
 		up_tunnel(p, "");
 	} else if (strcmp(path, "/v1/ws-eager") == 0) {

@@ -10,6 +10,7 @@
 #define TESTS_RELAY_WORLD_H
 
 #include <arpa/inet.h>
+#include <event2/dns.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
@@ -29,7 +30,7 @@
 #include "base/secret.h"
 #include "ipc/frame.h"
 #include "policy/reason.h"
-#include "relay/relay.h"
+#include "relay/engine.h"
 
 #define WORLD_KEY      "rk_app_worldkey"
 #define WORLD_HOLD     "rk_app_unanswered"
@@ -37,6 +38,22 @@
 #define WORLD_SECRET   "sk_real_secret_of_the_upstream"
 
 enum { WORLD_NOTES = 4096 };
+
+/* What the relay is started with, beside what the world gives it; for a test to change before.
+ */
+static struct relay_params world_params = {
+    .deadline_ms = {[DEADLINE_HEAD] = 700,
+                    [DEADLINE_QUIET] = 300,
+                    [DEADLINE_DECISION] = 700,
+                    [DEADLINE_RESPONSE_HEAD] = 3000,
+                    [DEADLINE_BODY] = 1500,
+                    [DEADLINE_TUNNEL] = 1200,
+                    [DEADLINE_TUNNEL_END] = 500,
+                    [DEADLINE_CLIENT_WRITE] = 5000},
+};
+
+/* A file like /etc/hosts that the relay's resolver reads too, or NULL. */
+static const char *world_hosts;
 
 #define WORLD_SILENT REASON_COUNT /* AGAIN stays unanswered */
 
@@ -93,7 +110,7 @@ static inline void world_make_certificate(void)
 		int nid;
 		const char *value;
 	} extensions[] = {
-	    {NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost"},
+	    {NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost,DNS:pair.test"},
 	    {NID_basic_constraints, "critical,CA:TRUE"},
 	};
 	BIO *bio;
@@ -183,24 +200,15 @@ static inline void world_on_control(evutil_socket_t fd, short what, void *arg)
 
 _Noreturn static inline void world_run_relay(int control, int keeper)
 {
-	struct relay_params p = {
-	    .certificate = rk_str(world.certificate),
-	    .key = rk_str(world.key),
-	    .trust = rk_str(world.certificate),
-	    .listener = world.listener,
-	    .keeper = keeper,
-	    .deadline_ms = {[DEADLINE_HEAD] = 700,
-	                    [DEADLINE_QUIET] = 300,
-	                    [DEADLINE_DECISION] = 700,
-	                    [DEADLINE_RESPONSE_HEAD] = 3000,
-	                    [DEADLINE_BODY] = 1500,
-	                    [DEADLINE_TUNNEL] = 1200,
-	                    [DEADLINE_TUNNEL_END] = 500,
-	                    [DEADLINE_CLIENT_WRITE] = 5000},
-	};
+	struct relay_params p = world_params;
 	struct rk_fault fault = {0};
 	struct event *ev;
 
+	p.certificate = rk_str(world.certificate);
+	p.key = rk_str(world.key);
+	p.trust = rk_str(world.certificate);
+	p.listener = world.listener;
+	p.keeper = keeper;
 	signal(SIGPIPE, SIG_IGN);
 	log_init("relay.test", getenv("WORLD_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
 	if (secret_arena_init(4 << 20, SECRET_BACKING_BEST, &fault) || loop_new(&p.loop) ||
@@ -208,6 +216,8 @@ _Noreturn static inline void world_run_relay(int control, int keeper)
 		fprintf(stderr, "relay: %s\n", fault.text);
 		_exit(2);
 	}
+	if (world_hosts && evdns_base_load_hosts(world_relay->dns, world_hosts))
+		_exit(2);
 	ev =
 	    event_new(loop_base(p.loop), control, EV_READ | EV_PERSIST, world_on_control, NULL);
 	event_add(ev, NULL);
@@ -233,6 +243,22 @@ static inline void world_note_add(const struct world_note *n)
 	pthread_mutex_unlock(&world.lock);
 }
 
+/* By their ids; those from WORLD_LATE on are pushed by the tests that want them. */
+static const char *const world_conns[] = {
+    [1] = "mock", [2] = "query", [3] = "refused", [4] = "named", [5] = "wrongname",
+    [6] = "dead", [7] = "late",  [8] = "stalled", [9] = "pair"};
+
+enum { WORLD_LATE = 7, WORLD_STALLED = 8, WORLD_PAIR = 9 };
+
+static inline uint32_t world_upstream_id(struct rk_slice conn)
+{
+	for (uint32_t id = 1; id < sizeof world_conns / sizeof *world_conns; id++) {
+		if (rk_slice_is(conn, world_conns[id]))
+			return id;
+	}
+	return 1;
+}
+
 static inline void world_decide(int sock, const struct ipc_message *m)
 {
 	const struct msg_authorize *a = &m->body.authorize;
@@ -250,20 +276,11 @@ static inline void world_decide(int sock, const struct ipc_message *m)
 	if (good && !a->key_conflict) {
 		d.decision = DECISION_ALLOWED;
 		d.reason = REASON_OK;
-		d.upstream_id = 1;
+		d.upstream_id = world_upstream_id(a->conn);
 		d.inject_headers = rk_str("Authorization: Bearer " WORLD_SECRET "\r\n");
-		if (rk_slice_is(a->conn, "query")) {
-			d.upstream_id = 2;
+		if (d.upstream_id == 2) {
 			d.inject_headers = rk_str("");
 			d.inject_query = rk_str("key=" WORLD_SECRET);
-		} else if (rk_slice_is(a->conn, "refused")) {
-			d.upstream_id = 3;
-		} else if (rk_slice_is(a->conn, "named")) {
-			d.upstream_id = 4;
-		} else if (rk_slice_is(a->conn, "wrongname")) {
-			d.upstream_id = 5;
-		} else if (rk_slice_is(a->conn, "dead")) {
-			d.upstream_id = 6;
 		}
 		if (rk_slice_is(a->key, WORLD_EXPIRING)) {
 			struct timespec ts;
