@@ -8,6 +8,7 @@
  *   exchange.c  one allowed request from the decision to COMPLETE
  *   transfer.c  its bytes, both ways; tunnel.c  the same once it is a WebSocket
  *   upstream.c  connections to upstreams: pool, dial;  resolve.c their addresses
+ *   breaker.c   whether to dial at all;  addresses.c in which order
  *   engine.c    all of it together: accepting, the keeper's messages, stopping
  *
  * Whatever a callback of the loop may still see is freed at the end of the turn: relay_bury().

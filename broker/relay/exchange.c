@@ -359,6 +359,9 @@ void exchange_connect(struct exchange *ex, bool fresh)
 		    ex->upstream->broken_ca ? REASON_UPSTREAM_REFUSED : REASON_OVERLOADED,
 		    ex->upstream->broken_ca ? "ca_bundle_not_valid" : "too_many_connections");
 		return;
+	case UPSTREAM_RESTING:
+		exchange_fail(ex, OUTCOME_NOT_SENT, REASON_UPSTREAM_FAILED, "circuit_open");
+		return;
 	}
 }
 
@@ -411,6 +414,7 @@ static void on_deadline(void *arg)
 		decision_late(ex);
 		return;
 	case EXCHANGE_DIALLING:
+		upstream_dial_timed_out(ex->conn);
 		exchange_fail(ex, OUTCOME_NOT_SENT, REASON_UPSTREAM_TIMEOUT, "connect_timeout");
 		return;
 	case EXCHANGE_SENDING:

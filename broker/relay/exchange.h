@@ -57,7 +57,7 @@ struct exchange {
 	int64_t cut_at_ms;  /* 0: never */
 	int64_t started_us, sent_us;
 	uint32_t upstream_us;
-	struct rate_report limits;    /* of its key, as the decision told them */
+	struct rate_report limits;    /* of its key; retry_after_s: of a breaker, too */
 	struct msg_complete complete; /* while it is in relay->unsaid */
 	char said[64];                /* its detail */
 	struct exchange *unsaid_next;

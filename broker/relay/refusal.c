@@ -30,7 +30,9 @@ ssize_t refusal_write(const struct refusal *r, char *dst, size_t cap)
 	                  info->code);
 	if (body_n < 0 || (size_t)body_n >= sizeof body)
 		return RK_E_TOOBIG;
-	if (info->status == 429 && r->limits && r->limits->retry_after_s)
+	/* of a 502: how long the upstream is left alone */
+	if ((info->status == 429 || info->status == 502) && r->limits &&
+	    r->limits->retry_after_s)
 		retry_s = r->limits->retry_after_s;
 	if (retry_s)
 		snprintf(retry, sizeof retry, "Retry-After: %u\r\n", retry_s);

@@ -15,11 +15,13 @@
 #include "http/tls_ctx.h"
 #include "http/tls_session.h"
 #include "ipc/messages.h"
+#include "relay/addresses.h"
+#include "relay/breaker.h"
 #include "relay/deadline.h"
 
 enum {
 	TABLE_BUCKETS = 1024, /* power of two */
-	UPSTREAM_MAX_ADDRS = 8,
+	UPSTREAM_MAX_ADDRS = ADDRESSES_MAX,
 };
 
 struct relay;
@@ -46,6 +48,8 @@ struct upstream {
 	struct rk_ip addrs[UPSTREAM_MAX_ADDRS];
 	unsigned addr_count;
 	int64_t addrs_until_us;
+	struct address_faults faults;
+	struct breaker breaker;
 	struct upstream_conn *waiting; /* for the resolver */
 	bool resolving;
 	struct deadline retired;

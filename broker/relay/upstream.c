@@ -32,6 +32,7 @@ void upstream_close(struct upstream_conn *c)
 		return;
 	r = c->relay;
 	unlink_conn(c);
+	breaker_abandoned(&c->upstream->breaker, c->probe);
 	c->st = UPSTREAM_ENDED;
 	deadline_clear(&r->deadlines, &c->deadline);
 	tls_close(c->tls);
@@ -42,12 +43,45 @@ void upstream_close(struct upstream_conn *c)
 	relay_bury(r, &c->grave);
 }
 
+/* What came of a dial, for those that follow. */
+static void dial_was(struct upstream_conn *c, bool good)
+{
+	struct breaker *b = &c->upstream->breaker;
+	bool turned = good ? breaker_succeeded(b)
+	                   : breaker_failed(b, c->probe, loop_now_us(c->relay->loop));
+
+	c->probe = false;
+	if (turned)
+		relay_log(c->relay, good ? "circuit_closed" : "circuit_opened", "conn",
+		          c->upstream->conn_id.p);
+}
+
+/* The address dialled last. */
+static void address_was(struct upstream_conn *c, bool good)
+{
+	const struct rk_ip *ip = &c->addrs[c->addr_next - 1];
+
+	if (good)
+		addresses_good(&c->upstream->faults, ip);
+	else
+		addresses_failed(&c->upstream->faults, ip, loop_now_us(c->relay->loop));
+}
+
+void upstream_dial_timed_out(struct upstream_conn *c)
+{
+	if (c->tls)
+		address_was(c, false);
+	dial_was(c, false);
+}
+
 static void dial_failed(struct upstream_conn *c)
 {
 	struct exchange *ex = c->exchange;
 	enum reason reason = c->failed;
 	const char *detail = c->detail;
 
+	if (reason != REASON_UPSTREAM_REFUSED)
+		dial_was(c, false);
 	upstream_close(c);
 	exchange_dial_failed(ex, reason, detail);
 }
@@ -70,6 +104,8 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 		if (events & TLS_EV_OPEN) {
 			c->st = UPSTREAM_BUSY;
 			deadline_clear(&c->relay->deadlines, &c->deadline);
+			address_was(c, true);
+			dial_was(c, true);
 			exchange_connected(c->exchange);
 			return;
 		}
@@ -77,6 +113,7 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 		if (tls_error(t) == RK_E_DENIED) {
 			c->failed = REASON_UPSTREAM_REFUSED;
 			c->detail = "certificate_not_valid";
+			dial_was(c, true);
 		} else if (c->failed != REASON_UPSTREAM_REFUSED) {
 			c->failed = REASON_UPSTREAM_FAILED;
 			c->detail = tls_error(t) == RK_E_IO ? "connect_failed" : "tls_failed";
@@ -142,6 +179,8 @@ static void dial_next(struct upstream_conn *c)
 	struct relay *r = c->relay;
 	const struct tls_ctx *ctx = c->upstream->ctx ? c->upstream->ctx : r->trust;
 
+	if (c->tls)
+		address_was(c, false);
 	tls_close(c->tls);
 	c->tls = NULL;
 	deadline_clear(&r->deadlines, &c->deadline);
@@ -152,6 +191,7 @@ static void dial_next(struct upstream_conn *c)
 		if (start_socket(ip, c->upstream->port, &fd) < 0) {
 			c->failed = REASON_UPSTREAM_FAILED;
 			c->detail = "connect_failed";
+			address_was(c, false);
 			continue;
 		}
 		if (tls_connect(r->tls, ctx, fd, c->upstream->host, &c->upstream->session,
@@ -172,6 +212,7 @@ void upstream_resolved(struct upstream_conn *c, const struct rk_ip *addrs, unsig
                        enum reason failed, const char *detail)
 {
 	memcpy(c->addrs, addrs, count * sizeof *addrs);
+	addresses_order(&c->upstream->faults, c->addrs, count, loop_now_us(c->relay->loop));
 	c->addr_count = (uint8_t)count;
 	c->st = UPSTREAM_DIALLING;
 	c->failed = failed;
@@ -204,6 +245,7 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
                                         struct upstream_conn **out)
 {
 	struct upstream_conn *c = fresh ? NULL : take_idle(r, u);
+	enum breaker_word word;
 
 	if (c) {
 		c->exchange = ex;
@@ -212,9 +254,15 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
 	}
 	if (u->broken_ca || (!u->ctx && !r->trust) || u->conn_count >= UPSTREAM_MAX_CONNS)
 		return UPSTREAM_REFUSED;
+	word = breaker_ask(&u->breaker, loop_now_us(r->loop), &ex->limits.retry_after_s);
+	if (word == BREAKER_OPEN)
+		return UPSTREAM_RESTING;
 	c = calloc(1, sizeof *c);
-	if (!c)
+	if (!c) {
+		breaker_abandoned(&u->breaker, word == BREAKER_PROBE);
 		return UPSTREAM_REFUSED;
+	}
+	c->probe = word == BREAKER_PROBE;
 	c->relay = r;
 	c->upstream = u;
 	upstream_ref(u);

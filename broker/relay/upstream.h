@@ -37,6 +37,7 @@ struct upstream_conn {
 	int64_t usable_until_us; /* what the upstream said of its own patience; 0: nothing */
 	enum upstream_conn_state st;
 	bool reused;
+	bool probe; /* of the upstream's breaker, as long as it has no result */
 	/* while dialling */
 	struct rk_ip addrs[UPSTREAM_MAX_ADDRS];
 	uint8_t addr_count, addr_next;
@@ -44,10 +45,16 @@ struct upstream_conn {
 	const char *detail;
 };
 
-enum upstream_open_result { UPSTREAM_OPENED, UPSTREAM_COMING, UPSTREAM_REFUSED };
+enum upstream_open_result {
+	UPSTREAM_OPENED,
+	UPSTREAM_COMING,
+	UPSTREAM_REFUSED,
+	UPSTREAM_RESTING, /* the breaker is open: ex->limits.retry_after_s is set */
+};
 
 /*
- * A connection to `u` for `ex`; *out is set unless it is refused (no memory, too many).
+ * A connection to `u` for `ex`; *out is set unless it is refused (no memory, too many) or
+ * resting.
  * `fresh`: not from the pool.
  */
 enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
@@ -57,6 +64,9 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
 /* Back into the pool, or closed when it cannot be used again. keep_s: how long the upstream
  * keeps it; 0: not said. */
 void upstream_pool(struct upstream_conn *c, unsigned keep_s);
+
+/* The exchange waited for the dial as long as it may; it ends the connection afterwards. */
+void upstream_dial_timed_out(struct upstream_conn *c);
 
 /* Ends it. Accepts NULL. */
 void upstream_close(struct upstream_conn *c);
