@@ -22,7 +22,7 @@ enum deadline_kind {
 	DEADLINE_DECISION,      /* asked the keeper */
 	DEADLINE_DIAL,          /* resolve, connect and handshake, all addresses */
 	DEADLINE_ATTEMPT,       /* the same, one address of several */
-	DEADLINE_BODY,          /* nothing of the request body moves */
+	DEADLINE_BODY,          /* not even TRANSFER_PACE_BYTES of the request body came */
 	DEADLINE_RESPONSE_HEAD, /* request sent, no response head */
 	DEADLINE_RESPONSE_IDLE, /* response begun, nothing comes */
 	DEADLINE_CLIENT_WRITE,  /* the client does not read */

@@ -52,6 +52,7 @@ struct exchange {
 	bool client_blocks; /* the response waits for the client */
 	uint8_t interim;    /* 1xx responses so far */
 	unsigned keep_s;    /* Keep-Alive: timeout=, 0: none */
+	uint64_t paced;     /* bytes of the request's body when the deadline was set */
 	size_t seen;        /* bytes of the response head that are no whole one */
 	int status;         /* of the upstream, 0: none */
 	int64_t cut_at_ms;  /* 0: never */

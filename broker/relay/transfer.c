@@ -9,7 +9,14 @@ static void rearm(struct exchange *ex)
 		kind = ex->client_blocks ? DEADLINE_CLIENT_WRITE : DEADLINE_RESPONSE_IDLE;
 	else if (ex->st == EXCHANGE_SENDING || (!ex->upload_done && !ex->upload_failed))
 		kind = DEADLINE_BODY;
+	ex->paced = ex->up.bytes;
 	deadline_set(&ex->relay->deadlines, &ex->deadline, kind);
+}
+
+/* Whether enough of the request's body came since the deadline was set to set it anew. */
+static bool keeps_pace(const struct exchange *ex)
+{
+	return ex->up.bytes - ex->paced >= TRANSFER_PACE_BYTES;
 }
 
 /* ---- towards the upstream ---- */
@@ -32,7 +39,9 @@ static bool upload(struct exchange *ex)
 		break;
 	case FLOW_WAIT_WRITE:
 		tls_read_off(c->tls);
-		break;
+		if (ex->up.moved)
+			rearm(ex); /* it is the upstream that is slow */
+		return true;
 	case FLOW_SOURCE_GONE:
 		exchange_client_gone(ex);
 		return false;
@@ -49,7 +58,7 @@ static bool upload(struct exchange *ex)
 		exchange_fail(ex, OUTCOME_CLIENT_GONE, REASON_OVERLOADED, "no_memory");
 		return false;
 	}
-	if (ex->up.moved)
+	if (keeps_pace(ex))
 		rearm(ex);
 	return true;
 }
