@@ -59,7 +59,7 @@ static int bad(const struct parser *p, const char *fmt, ...)
 struct key {
 	const char *name;
 	int (*set)(const struct parser *p, const struct key *k, struct rk_slice value);
-	size_t offset; /* of a text field, for the setters shared by several keys */
+	size_t offset; /* of the field, for the setters shared by several keys */
 	size_t cap;
 	const char *example; /* of a required key */
 	bool repeats;
@@ -150,6 +150,18 @@ static int set_relays(const struct parser *p, const struct key *k, struct rk_sli
 		return bad(p, "%s \"%s\" is not a number from 1 to %d", k->name,
 		           show(value).text, CONFIG_MAX_RELAYS);
 	p->conf->relays = (unsigned)n;
+	return 0;
+}
+
+static int set_connections(const struct parser *p, const struct key *k, struct rk_slice value)
+{
+	unsigned *at = (unsigned *)(void *)field(p, k);
+	uint64_t n;
+
+	if (!rk_slice_u64(value, &n) || n < 1 || n > CONFIG_MAX_CONNECTIONS)
+		return bad(p, "%s \"%s\" is not a number from 1 to %d", k->name,
+		           show(value).text, CONFIG_MAX_CONNECTIONS);
+	*at = (unsigned)n;
 	return 0;
 }
 
@@ -305,6 +317,10 @@ static const struct key keys[] = {
     {.name = "console", .set = set_listen, TEXT_FIELD(console), .example = "127.0.0.1:8444"},
     {.name = "proxy-protocol", .set = set_proxy_protocol},
     {.name = "trusted-proxy", .set = set_trusted_proxy, .repeats = true},
+    {.name = "max-connections", .set = set_connections, TEXT_FIELD(max_connections)},
+    {.name = "max-connections-per-client",
+     .set = set_connections,
+     TEXT_FIELD(max_connections_per_client)},
     {.name = "tls-certificate",
      .set = set_path,
      TEXT_FIELD(tls_certificate),

@@ -9,6 +9,8 @@
  *   console          127.0.0.1:8444
  *   proxy-protocol   off                  # on: trusted proxies send PROXY v2 before TLS
  *   trusted-proxy    10.0.0.0/8           # whose X-Forwarded-For counts; repeatable
+ *   max-connections  20000                # clients of one relay process, 1 to 50000
+ *   max-connections-per-client 500        # of them by one address (IPv6: /64)
  *   tls-certificate  server.pem           # chain, PEM
  *   tls-key          server.key           # PEM, mode 0600
  *   upstream-ca      /etc/ssl/certs/ca-certificates.crt
@@ -25,7 +27,9 @@
  *
  * A '#' inside a word is part of the value. Required: proxy, console, tls-certificate, tls-key,
  * token-module, token; the values shown of the others are the defaults, but for user,
- * trusted-proxy, token-init-args, token-env and token-pin-file, which default to none.
+ * trusted-proxy, token-init-args, token-env and token-pin-file, which default to none, and
+ * max-connections (as many as the process may have descriptors for) and
+ * max-connections-per-client (half of all).
  *
  * Unknown and repeated keys, and values out of range, are refused with file and line.
  */
@@ -42,6 +46,7 @@ enum {
 	CONFIG_PATH_MAX = 1024,
 	CONFIG_MAX_ENV = 8,
 	CONFIG_MAX_RELAYS = 64,
+	CONFIG_MAX_CONNECTIONS = 50000,
 };
 
 struct rk_config {
@@ -53,6 +58,7 @@ struct rk_config {
 	char console[128];
 	bool proxy_protocol;
 	struct rk_cidrs trusted_proxies;
+	unsigned max_connections, max_connections_per_client; /* of one relay; 0: not set */
 	char tls_certificate[CONFIG_PATH_MAX];
 	char tls_key[CONFIG_PATH_MAX];
 	char upstream_ca[CONFIG_PATH_MAX];

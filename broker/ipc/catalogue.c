@@ -20,6 +20,8 @@ static const struct record_field msg_setup_fields[] = {
     RF_U8(struct msg_setup, log_level),
     RF_U8(struct msg_setup, proxy_protocol),
     RF_LIST(struct msg_setup, trusted_proxies, MSG_MAX_LIST),
+    RF_U32(struct msg_setup, max_connections),
+    RF_U32(struct msg_setup, max_connections_per_client),
 };
 
 static const struct record_field msg_listener_fields[] = {

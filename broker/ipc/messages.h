@@ -49,6 +49,8 @@ struct msg_setup {
 	uint8_t log_level;
 	uint8_t proxy_protocol;
 	struct rk_slice trusted_proxies; /* LIST of prefixes */
+	uint32_t max_connections;        /* 0: as many as there can be */
+	uint32_t max_connections_per_client;
 };
 
 enum listener_kind { LISTENER_PROXY = 1, LISTENER_CONSOLE = 2, LISTENER_CONTROL = 3 };

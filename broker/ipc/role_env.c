@@ -68,6 +68,8 @@ static int take_setup(struct role_env *env, const struct msg_setup *m)
 	env->secret_locked = m->secret_locked != 0;
 	env->log_level = m->log_level;
 	env->proxy_protocol = m->proxy_protocol != 0;
+	env->max_connections = m->max_connections;
+	env->max_connections_per_client = m->max_connections_per_client;
 	rk_buf_init(&env->token_env, MSG_MAX_LIST);
 	return rk_buf_add_slice(&env->token_env, m->token_env);
 }

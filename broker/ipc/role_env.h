@@ -48,6 +48,7 @@ struct role_env {
 	uint32_t owner_uid, drop_uid, drop_gid;
 	bool journal_normal, secret_locked, proxy_protocol;
 	struct rk_cidrs trusted_proxies;
+	uint32_t max_connections, max_connections_per_client; /* 0: not set */
 	int log_level;
 	int listener; /* -1 when this role has none */
 	struct role_peer peers[ROLE_MAX_PEERS];

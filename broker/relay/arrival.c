@@ -26,8 +26,11 @@ static void whole(struct client *c, const struct proxy_v2 *head)
 {
 	int fd = c->arrival->fd;
 
-	if (!head->local)
-		client_is(c, &head->ip);
+	/* from here on it is that client's connection, not the proxy's */
+	if (!head->local && !client_is(c, &head->ip)) {
+		client_close(c);
+		return;
+	}
 	c->arrival->fd = -1;
 	arrival_end(c);
 	client_secure(c, fd);

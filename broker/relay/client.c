@@ -33,6 +33,8 @@ static void end(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	r->client_count--;
+	if (c->counted)
+		census_leave(r->census, &c->ip);
 	relay_bury(r, &c->grave);
 	relay_client_ended(r);
 }
@@ -406,10 +408,11 @@ static void on_deadline(void *arg)
 		client_close(c);
 }
 
-void client_is(struct client *c, const struct rk_ip *ip)
+bool client_is(struct client *c, const struct rk_ip *ip)
 {
 	c->ip = *ip;
 	c->asker = *ip;
+	return relay_lets_in(c->relay, ip, &c->counted);
 }
 
 void client_secure(struct client *c, int fd)
@@ -423,18 +426,22 @@ void client_secure(struct client *c, int fd)
 	}
 }
 
-void client_new(struct relay *r, int fd, const struct rk_ip *ip)
+void client_new(struct relay *r, int fd, const struct rk_ip *ip, bool counted)
 {
 	struct client *c = calloc(1, sizeof *c);
 	int one = 1;
 
 	if (!c) {
+		if (counted)
+			census_leave(r->census, ip);
 		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	c->relay = r;
-	client_is(c, ip);
+	c->ip = *ip;
+	c->asker = *ip;
+	c->counted = counted;
 	c->deadline = (struct deadline){.expired = on_deadline, .arg = c};
 	c->next = r->clients;
 	if (c->next)

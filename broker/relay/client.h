@@ -33,6 +33,7 @@ struct client {
 	struct rk_ip ip;    /* the socket's, or what the PROXY header said */
 	struct rk_ip asker; /* whose the request in hand is: `ip`, or by X-Forwarded-For */
 	enum client_state st;
+	bool counted;       /* `ip` is in the census for it */
 	size_t seen;        /* bytes of `in` that were looked at and are no whole head */
 	int64_t started_us; /* first byte of the head */
 	/* of the request in hand */
@@ -45,13 +46,13 @@ struct client {
 	bool http10;
 };
 
-/* Takes fd (accepted, non-blocking). */
-void client_new(struct relay *r, int fd, const struct rk_ip *ip);
+/* Takes fd (accepted, non-blocking). `counted`: entered in the census. */
+void client_new(struct relay *r, int fd, const struct rk_ip *ip, bool counted);
 
 /* ---- with arrival.c ---- */
 
-/* Whose connection it is. */
-void client_is(struct client *c, const struct rk_ip *ip);
+/* Whose connection it is. False: that client has too many. */
+RK_MUST_CHECK bool client_is(struct client *c, const struct rk_ip *ip);
 
 /* Starts TLS on fd (taken). */
 void client_secure(struct client *c, int fd);

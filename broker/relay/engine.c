@@ -96,14 +96,46 @@ const char *relay_gate_name(const struct relay *r)
 
 static void accept_on(struct relay *r, bool on)
 {
-	on = on && r->listener >= 0 && !r->stopping && r->client_count < r->max_clients;
+	bool full = r->client_count >= r->max_clients;
+
+	on = on && r->listener >= 0 && !r->stopping && !full;
 	if (on == r->accepting)
 		return;
 	r->accepting = on;
-	if (on)
+	if (on) {
 		event_add(r->acceptable, NULL);
-	else
-		event_del(r->acceptable);
+		return;
+	}
+	event_del(r->acceptable);
+	if (full)
+		relay_log(r, "max_connections_reached", "others", "wait to be accepted");
+}
+
+/* At once, and then what has come together in a second. */
+static void say_turned_away(struct relay *r, const struct rk_ip *last)
+{
+	int64_t now_us = loop_now_us(r->loop);
+	char text[RK_IP_TEXT] = "";
+
+	if (!r->turned_away || now_us - r->turned_away_said_us < 1000000)
+		return;
+	if (last)
+		rk_ip_format(last, text);
+	log_event(LOG_LEVEL_WARN, "too_many_of_one_client", "connections", "%u%s%s",
+	          r->turned_away, last ? ", last of " : "", text);
+	r->turned_away = 0;
+	r->turned_away_said_us = now_us;
+}
+
+bool relay_lets_in(struct relay *r, const struct rk_ip *ip, bool *counted)
+{
+	*counted = !rk_cidrs_hold(&r->trusted_proxies, ip);
+	if (!*counted || census_enter(r->census, ip, r->max_per_client))
+		return true;
+	*counted = false;
+	r->turned_away++;
+	say_turned_away(r, ip);
+	return false;
 }
 
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
@@ -114,6 +146,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < ACCEPTS_A_TURN && r->client_count < r->max_clients; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof ss;
+		bool counted;
 		struct rk_ip ip;
 		int sock =
 		    accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -129,11 +162,12 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 			}
 			return;
 		}
-		if (rk_ip_from_sockaddr((struct sockaddr *)&ss, &ip, NULL) < 0) {
+		if (rk_ip_from_sockaddr((struct sockaddr *)&ss, &ip, NULL) < 0 ||
+		    !relay_lets_in(r, &ip, &counted)) {
 			close(sock);
 			continue;
 		}
-		client_new(r, sock, &ip);
+		client_new(r, sock, &ip, counted);
 	}
 	/* full: the others wait in the kernel's queue */
 	accept_on(r, true);
@@ -172,6 +206,7 @@ static void on_tick(void *arg)
 	give_memory_back(r);
 	exchange_cut_expired(r);
 	accept_on(r, true);
+	say_turned_away(r, NULL);
 }
 
 /* ---- stopping ---- */
@@ -263,6 +298,8 @@ static int open_all(struct relay *r, const struct relay_params *p, struct rk_fau
 		err = tls_base_new(p->loop, &r->tls);
 	if (!err)
 		err = rk_secret_alloc(&r->key, CREDENTIAL_MAX_KEY);
+	if (!err)
+		err = census_new(r->max_clients, &r->census);
 	if (err)
 		return rk_fail(fault, err, "relay: %s", rk_strerror(err));
 	err = relay_set_identity(r, p->certificate, p->key, fault);
@@ -293,6 +330,7 @@ int relay_new(const struct relay_params *p, struct relay **out, struct rk_fault 
 	r->listener = -1;
 	r->bury = (struct loop_hook){.run = bury_all, .arg = r};
 	r->max_clients = clients_allowed(p->max_clients);
+	r->max_per_client = p->max_per_client ? p->max_per_client : (r->max_clients + 1) / 2;
 	r->proxy_protocol = p->proxy_protocol;
 	r->trusted_proxies = p->trusted_proxies;
 	err = open_all(r, p, fault);
@@ -327,6 +365,7 @@ void relay_free(struct relay *r)
 		event_free(r->grace);
 	loop_unhook(r->loop, &r->bury);
 	bury_all(r);
+	census_free(r->census);
 	deadlines_free(&r->deadlines);
 	tls_base_free(r->tls);
 	tls_ctx_free(r->identity);

@@ -22,6 +22,7 @@
 #include "ipc/peer.h"
 #include "policy/reason.h"
 #include "relay/block.h"
+#include "relay/census.h"
 #include "relay/deadline.h"
 #include "relay/relay.h"
 #include "relay/table.h"
@@ -63,6 +64,10 @@ struct relay {
 	struct client *clients;
 	unsigned client_count, max_clients;
 	unsigned crowd; /* the most there were since memory was given back */
+	unsigned max_per_client;
+	struct census *census; /* of the clients that are counted */
+	unsigned turned_away;  /* since that was last said */
+	int64_t turned_away_said_us;
 	bool accepting;
 	bool proxy_protocol;
 	struct rk_cidrs trusted_proxies;
@@ -101,6 +106,12 @@ const char *relay_gate_name(const struct relay *r);
 
 /* 16 random bytes: a request's id. */
 void relay_random_id(struct relay *r, uint8_t id[16]);
+
+/*
+ * Whether one more connection of this address is let in. *counted: it was entered in the
+ * census, and has to leave it. A trusted proxy's own are not, because they are many clients'.
+ */
+RK_MUST_CHECK bool relay_lets_in(struct relay *r, const struct rk_ip *ip, bool *counted);
 
 /* A client has gone: accepting may go on, stopping may be done. */
 void relay_client_ended(struct relay *r);

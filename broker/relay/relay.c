@@ -97,6 +97,8 @@ static int start(struct role_env *env, struct loop *loop, struct relay **out,
 	    .keeper = keeper_socket(env),
 	    .proxy_protocol = env->proxy_protocol,
 	    .trusted_proxies = env->trusted_proxies,
+	    .max_clients = env->max_connections,
+	    .max_per_client = env->max_connections_per_client,
 	};
 	int err = role_env_confine(env, fault);
 

@@ -25,6 +25,7 @@ struct relay_params {
 	bool proxy_protocol;              /* trusted proxies send a PROXY header first */
 	struct rk_cidrs trusted_proxies;  /* whose word on the client's address counts */
 	unsigned max_clients;             /* 0: as many as RLIMIT_NOFILE allows */
+	unsigned max_per_client;          /* of one address; 0: half of all */
 	uint32_t deadline_ms[DEADLINE_KINDS]; /* 0: the relay's own */
 };
 

@@ -169,6 +169,8 @@ static void warn_of_the_rest(const struct rk_config *old, const struct rk_config
 	    TEXT("console", console),
 	    TEXT("proxy-protocol", proxy_protocol),
 	    TEXT("trusted-proxy", trusted_proxies),
+	    TEXT("max-connections", max_connections),
+	    TEXT("max-connections-per-client", max_connections_per_client),
 	    TEXT("upstream-ca", upstream_ca),
 	    TEXT("relays", relays),
 	    TEXT("user", user),

@@ -49,6 +49,8 @@ static int send_config(const struct supervisor *sv, const struct child *c, int s
 			return err;
 		m.proxy_protocol = cfg->proxy_protocol;
 		m.trusted_proxies = rk_slice(proxies, used);
+		m.max_connections = cfg->max_connections;
+		m.max_connections_per_client = cfg->max_connections_per_client;
 	}
 	/* where the token is and how to log in is the keeper's alone */
 	if (c->role == IPC_KEEPER) {

@@ -61,6 +61,16 @@ async function ask(broker, { source = TRUSTED, pieces = [], key, headers = [], p
   });
 }
 
+/** TCP and TLS from `source`; the socket, or null when the broker closes instead. */
+function hold(broker, source) {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port: broker.proxy, localAddress: source });
+    const secure = tls.connect({ socket, ca: broker.ca, servername: 'localhost' });
+    secure.once('secureConnect', () => resolve(secure));
+    for (const s of [socket, secure]) s.on('error', () => resolve(null)).on('close', () => resolve(null));
+  });
+}
+
 const xff = (value) => [`X-Forwarded-For: ${value}`];
 
 async function withBroker(config, use) {
@@ -148,5 +158,22 @@ test('the PROXY header is required from a trusted proxy and refused from others'
     assert.equal(await ask(broker, { source: OTHER, key, pieces: [proxyHeader()] }), '');
     assert.match(broker.log, /proxy_header_refused/);
     assert.equal(await status({ key, pieces: [proxyHeader()] }), 200);
+  });
+});
+
+test('a client has so many connections and not one more; others, and a trusted proxy, are not concerned', async () => {
+  await withBroker(['max-connections-per-client 4', `trusted-proxy ${TRUSTED}`], async (broker, key) => {
+    const held = [];
+    for (let i = 0; i < 4; i++) held.push(await hold(broker, OTHER));
+    assert.ok(held.every(Boolean));
+    assert.equal(await hold(broker, OTHER), null);
+    assert.equal(statusOf(await ask(broker, { source: OTHER, key })), 0);
+    await until(() => /too_many_of_one_client.*127\.0\.0\.2/.test(broker.log), 'a word about it in the log');
+    assert.equal(statusOf(await ask(broker, { source: '127.0.0.3', key })), 200);
+    for (let i = 0; i < 8; i++) held.push(await hold(broker, TRUSTED));
+    assert.ok(held.every(Boolean));
+    held[0].destroy();
+    await until(async () => statusOf(await ask(broker, { source: OTHER, key })) === 200, 'room after one has left');
+    held.forEach((s) => s.destroy());
   });
 });

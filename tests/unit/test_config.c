@@ -95,12 +95,15 @@ static void test_the_defaults_are_as_documented(void **state)
 	assert_string_equal(conf.token_pin_file, "");
 	assert_string_equal(conf.token_init_args, "");
 	assert_int_equal(conf.token_env_count, 0);
+	assert_int_equal(conf.max_connections, 0);
+	assert_int_equal(conf.max_connections_per_client, 0);
 }
 
 static void test_every_key_reaches_its_field(void **state)
 {
 	(void)state;
 	assert_accepts("state-dir state\ncontrol-socket /run/c.sock\nupstream-ca ./ca.pem\n"
+	               "max-connections 50000\nmax-connections-per-client 1\n"
 	               "relays 3\nuser relaykey\ntoken-init-args configDir='x' # nss\n"
 	               "token-env SOFTHSM2_CONF=softhsm2.conf\ntoken-env A_1=b c\n"
 	               "token-pin-file pin\njournal-sync normal\nsecret-memory locked\n"
@@ -115,6 +118,8 @@ static void test_every_key_reaches_its_field(void **state)
 	assert_string_equal(conf.control_socket, "/run/c.sock");
 	assert_string_equal(conf.upstream_ca, "/etc/relaykey/ca.pem");
 	assert_int_equal(conf.relays, 3);
+	assert_int_equal(conf.max_connections, 50000);
+	assert_int_equal(conf.max_connections_per_client, 1);
 	assert_string_equal(conf.user, "relaykey");
 	assert_string_equal(conf.token_init_args, "configDir='x'");
 	assert_int_equal(conf.token_env_count, 2);
@@ -175,6 +180,10 @@ static void test_values_out_of_range_are_refused_with_what_would_be_right(void *
 	(void)state;
 	assert_refuses("relays 0\n", "a number from 1 to 64");
 	assert_refuses("relays 65\n", "a number from 1 to 64");
+	assert_refuses("max-connections 0\n", "a number from 1 to 50000");
+	assert_refuses("max-connections 50001\n", "a number from 1 to 50000");
+	assert_refuses("max-connections-per-client 0\n", "a number from 1 to 50000");
+	assert_refuses("max-connections-per-client many\n", "a number from 1 to 50000");
 	assert_refuses("relays two\n", "a number from 1 to 64");
 	assert_refuses("journal-sync off\n", "full or normal");
 	assert_refuses("secret-memory any\n", "best or locked");

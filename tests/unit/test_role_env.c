@@ -130,6 +130,8 @@ static void say_setup(int sock, enum ipc_role role)
 		_exit(BROKEN_TEST);
 	m.trusted_proxies = rk_slice(proxies, proxies_used);
 	m.proxy_protocol = 1;
+	m.max_connections = 4711;
+	m.max_connections_per_client = 12;
 	say(sock, MSG_SETUP, &m, -1);
 }
 
@@ -193,6 +195,7 @@ static int expect_everything(struct role_env *env, int err)
 	CHECK(record_list_count(rk_buf_slice(&env->token_env)) == 1);
 	CHECK(env->drop_uid == 65534);
 	CHECK(env->proxy_protocol && env->trusted_proxies.count == 2);
+	CHECK(env->max_connections == 4711 && env->max_connections_per_client == 12);
 	CHECK(env->trusted_proxies.at[0].bits == 104 && env->trusted_proxies.at[1].bits == 128);
 	CHECK(env->listener >= 0);
 	CHECK(env->peer_count == 1 && env->peers[0].role == IPC_KEEPER);
