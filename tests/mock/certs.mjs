@@ -3,14 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const EXTENSIONS = `[ca]
+const SAN = 'DNS:localhost,IP:127.0.0.1';
+const extensions = (san = SAN, usage = 'serverAuth') => `[ca]
 basicConstraints=critical,CA:TRUE
 keyUsage=critical,keyCertSign,cRLSign
 [server]
 basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
-extendedKeyUsage=serverAuth
-subjectAltName=DNS:localhost,IP:127.0.0.1
+extendedKeyUsage=${usage}
+subjectAltName=${san}
 `;
 
 function openssl(...args) {
@@ -25,7 +26,7 @@ function makeKey(file) {
 export function makeCertificates(dir, name = 'mock') {
   const at = (file) => join(dir, `${name}-${file}`);
   if (!existsSync(at('server.pem'))) {
-    writeFileSync(at('ext.cnf'), EXTENSIONS);
+    writeFileSync(at('ext.cnf'), extensions());
     makeKey(at('ca.key'));
     openssl('req', '-new', '-subj', `/CN=${name} test CA`, '-key', at('ca.key'), '-out', at('ca.csr'));
     openssl('x509', '-req', '-days', '2', '-in', at('ca.csr'), '-signkey', at('ca.key'),
@@ -43,4 +44,18 @@ export function makeCertificates(dir, name = 'mock') {
     cert: readFileSync(at('server.pem')),
     key: readFileSync(at('server.key')),
   };
+}
+
+/**
+ * A certificate for the server's key that is not what makeCertificates(dir, name) gave: for another `san`, of another
+ * `usage`, with `days` < 0 (expired), or `selfSigned` instead of by that CA. Returns {cert, key}.
+ */
+export function misissue(dir, name, { san, usage, days = 2, selfSigned = false }) {
+  const at = (file) => join(dir, `${name}-${file}`);
+  const { key } = makeCertificates(dir, name);
+  const signer = selfSigned ? ['-signkey', at('server.key')] : ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial'];
+  writeFileSync(at('other.cnf'), extensions(san, usage));
+  openssl('x509', '-req', '-days', String(days), '-in', at('server.csr'), ...signer,
+    '-extfile', at('other.cnf'), '-extensions', 'server', '-out', at('other.pem'));
+  return { cert: readFileSync(at('other.pem')), key };
 }

@@ -22,14 +22,18 @@ function complete(text) {
 /**
  * Starts it. `answers` maps the last path segment of a request to `(socket, text) => void`, which is called once the
  * whole request is there, or to the bytes of the answer; what is not in it gets a good answer. `requests` lists
- * everything that came as {name, text, whole}.
+ * everything that came as {name, text, whole}. A socket has reset(): the end with a TCP reset.
  */
 export async function startRawServer({ dir, key, answers = {} }) {
   const certs = makeCertificates(dir, 'raw');
   const state = { key, requests: [], answers };
   const sockets = new Set();
+  const raw = new Map(); // the TCP socket under each TLS one
   const server = createServer({ cert: certs.cert, key: certs.key }, (socket) => {
+    const under = raw.get(socket.remotePort);
     let now = null;
+    // TLS has no reset of its own
+    socket.reset = () => under.resetAndDestroy();
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
@@ -48,6 +52,11 @@ export async function startRawServer({ dir, key, answers = {} }) {
       if (typeof answer === 'function') answer(socket, text);
       else socket.write(Buffer.from(answer, 'latin1'));
     });
+  });
+  server.on('connection', (socket) => {
+    const { remotePort } = socket;
+    raw.set(remotePort, socket);
+    socket.on('close', () => raw.delete(remotePort));
   });
   await new Promise((resolve, reject) => {
     server.once('error', reject);
