@@ -4,8 +4,10 @@ import { after, before, test } from 'node:test';
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { BIN, Broker, relaykey, relaykeyd, run, setUp, sleep, until } from '../lib/broker.mjs';
 import { connect, request } from '../lib/client.mjs';
 import { makeCertificates } from '../mock/certs.mjs';
@@ -92,6 +94,76 @@ test('stopping lets a request in flight finish', async () => {
   });
 });
 
+/** A stream of `n` events, one in 50 ms, of which the first has come; ended: {whole, events}. */
+async function openStream(broker, key, n) {
+  const res = await new Promise((resolve, reject) => {
+    https.get({ host: '127.0.0.1', port: broker.proxy, ca: broker.ca, path: `/mock/sse?n=${n}&ms=50`, agent: false,
+      headers: { authorization: `Bearer ${key}` } }, resolve).on('error', reject);
+  });
+  let text = '';
+  res.on('data', (d) => { text += d; }).on('error', () => {});
+  await until(() => text.includes('data:'), 'the first event');
+  return { res, ended: new Promise((done) => res.once('close', () => done({ whole: res.complete, events: text.split('data:').length - 1 }))) };
+}
+
+/** An upload of which half has been sent; end() sends the rest and gives the answer's {status, bytes}. */
+async function openUpload(broker, key) {
+  const half = Buffer.alloc(500000, 'u');
+  const req = https.request({ host: '127.0.0.1', port: broker.proxy, ca: broker.ca, path: '/mock/upload', method: 'POST', agent: false,
+    headers: { authorization: `Bearer ${key}`, 'content-length': 2 * half.length } });
+  const answer = new Promise((resolve, reject) => {
+    req.on('error', reject).on('response', (res) => {
+      let text = '';
+      res.on('data', (d) => { text += d; }).on('end', () => resolve({ status: res.statusCode, bytes: JSON.parse(text).bytes }));
+    });
+  });
+  req.write(half);
+  await sleep(100);
+  return { end: () => { req.end(half); return answer; } };
+}
+
+test('stopping: streams and uploads in flight end by themselves, idle connections are closed, new ones refused', async () => {
+  await withBroker({}, async (broker, key) => {
+    const idle = await connect(broker);
+    const stream = await openStream(broker, key, 30);
+    const upload = await openUpload(broker, key);
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    const slow = request(broker, 'GET', '/mock/slow?ms=600', { key, agent });
+    await sleep(100);
+    const closed = new Promise((done) => { idle.once('close', done); idle.on('error', () => {}).resume(); });
+    const stopped = broker.stop();
+    await closed;
+    await until(async () => await status(broker, key) === 0, 'new connections to be refused');
+    // the client of a kept connection is told that this was its last answer
+    const last = await slow;
+    assert.deepEqual([last.status, last.headers.connection], [200, 'close']);
+    assert.deepEqual(await upload.end(), { status: 200, bytes: 1000000 });
+    assert.deepEqual(await stream.ended, { whole: true, events: 30 });
+    assert.equal((await stopped).code, 0);
+    agent.destroy();
+    await broker.launch();
+    const rows = (await broker.lines(['audit', 'list', '--limit', '20'])).filter((r) => /sse|upload|slow/.test(r.path) && r.outcome);
+    assert.deepEqual(rows.map((r) => r.outcome), ['complete', 'complete', 'complete']);
+    assert.equal((await broker.json(['audit', 'verify'])).ok, true);
+  });
+});
+
+test('stopping: what goes on for longer than the grace is cut, visibly and on record', async () => {
+  await withBroker({ relays: 1 }, async (broker, key) => {
+    const stream = await openStream(broker, key, 10000);
+    const began = Date.now();
+    const stopped = broker.stop();
+    const { whole } = await stream.ended;
+    assert.equal(whole, false);
+    assert.ok(Date.now() - began > 8000, `cut after ${Date.now() - began} ms`);
+    assert.equal((await stopped).code, 0);
+    assert.ok(Date.now() - began < 16000);
+    await broker.launch();
+    const row = (await broker.lines(['audit', 'list', '--limit', '20'])).find((r) => /sse/.test(r.path) && r.outcome);
+    assert.equal(row.outcome, 'broker');
+  });
+});
+
 for (const role of ['relay', 'keeper', 'console', 'courier']) {
   test(`a killed ${role} is started again and requests are served`, async () => {
     await withBroker({}, async (broker, key) => {
@@ -104,24 +176,78 @@ for (const role of ['relay', 'keeper', 'console', 'courier']) {
   });
 }
 
+/** Puts another certificate, of another CA, where the broker has its own. */
+function replaceCertificate(broker) {
+  const conf = readFileSync(broker.config, 'utf8');
+  const keyFile = join(broker.dir, /tls-key\s+(\S+)/.exec(conf)[1]);
+  const fresh = makeCertificates(mkdtempSync(join(dir, 'cert-')));
+  copyFileSync(fresh.certFile, join(broker.dir, /tls-certificate\s+(\S+)/.exec(conf)[1]));
+  copyFileSync(fresh.keyFile, keyFile);
+  chmodSync(keyFile, 0o600);
+  writeFileSync(join(broker.dir, 'ca.pem'), fresh.ca);
+}
+
+const serialOf = (socket) => new X509Certificate(socket.getPeerCertificate(true).raw).serialNumber;
+
+test('over a reload with a new certificate nothing in flight is dropped, and every relay has it', async () => {
+  await withBroker({ relays: 2 }, async (broker, key) => {
+    const oldCa = broker.ca;
+    const kept = await connect(broker);
+    const old = serialOf(kept);
+    let session;
+    kept.on('session', (s) => { session = s; });
+    let got = '';
+    kept.on('data', (d) => { got += d; });
+    const askKept = async () => {
+      const before = got.split('HTTP/1.1 200').length;
+      kept.write(`GET /mock/things HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\n\r\n`);
+      await until(() => got.split('HTTP/1.1 200').length > before, 'an answer on the kept connection');
+    };
+    await askKept();
+    const again = (ca) => new Promise((resolve, reject) => {
+      const s = tls.connect({ host: '127.0.0.1', port: broker.proxy, ca, servername: 'localhost', session }, () => resolve(s)).on('error', reject);
+    });
+    // a session may be taken up again as long as its certificate is the one
+    const reused = await until(async () => { const s = await again(oldCa); const is = s.isSessionReused(); s.destroy(); return is; }, 'a resumed session');
+    assert.ok(reused);
+    const stream = await openStream(broker, key, 40);
+    const upload = await openUpload(broker, key);
+    const slow = ask(broker, key, '/mock/slow?ms=900');
+    await sleep(200);
+
+    replaceCertificate(broker);
+    broker.child.kill('SIGHUP');
+    await until(async () => {
+      const serials = await Promise.all(Array.from({ length: 16 }, () => connect(broker).then((s) => { const n = serialOf(s); s.destroy(); return n; }, () => old)));
+      return serials.every((n) => n !== old);
+    }, 'the new certificate from both relays');
+
+    await askKept();
+    assert.equal(serialOf(kept), old);
+    assert.equal((await slow).status, 200);
+    assert.deepEqual(await upload.end(), { status: 200, bytes: 1000000 });
+    assert.deepEqual(await stream.ended, { whole: true, events: 40 });
+    await askKept();
+    // the old session is worth nothing any more: the handshake is a whole one
+    const fresh = await again(broker.ca);
+    assert.equal(fresh.isSessionReused(), false);
+    assert.notEqual(serialOf(fresh), old);
+    fresh.destroy();
+    kept.destroy();
+    assert.equal(await status(broker, key), 200);
+  });
+});
+
 test('SIGHUP takes a new certificate without dropping open connections', async () => {
   await withBroker({ relays: 1 }, async (broker) => {
     const socket = await connect(broker);
-    const serial = (s) => new X509Certificate(s.getPeerCertificate(true).raw).serialNumber;
-    const old = serial(socket);
-    const conf = readFileSync(broker.config, 'utf8');
-    const certFile = join(broker.dir, /tls-certificate\s+(\S+)/.exec(conf)[1]);
-    const keyFile = join(broker.dir, /tls-key\s+(\S+)/.exec(conf)[1]);
-    const fresh = makeCertificates(mkdtempSync(join(dir, 'cert-')));
-    copyFileSync(fresh.certFile, certFile);
-    copyFileSync(fresh.keyFile, keyFile);
-    chmodSync(keyFile, 0o600);
-    writeFileSync(join(broker.dir, 'ca.pem'), fresh.ca);
+    const old = serialOf(socket);
+    replaceCertificate(broker);
     broker.child.kill('SIGHUP');
     await until(async () => {
       try {
         const now = await connect(broker);
-        const changed = serial(now) !== old;
+        const changed = serialOf(now) !== old;
         now.destroy();
         return changed;
       } catch {
@@ -133,7 +259,7 @@ test('SIGHUP takes a new certificate without dropping open connections', async (
     socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
     await until(() => got.startsWith('HTTP/1.1 200'), 'an answer on the old connection');
     socket.destroy();
-    writeFileSync(certFile, 'not a certificate');
+    writeFileSync(join(broker.dir, /tls-certificate\s+(\S+)/.exec(readFileSync(broker.config, 'utf8'))[1]), 'not a certificate');
     broker.child.kill('SIGHUP');
     await sleep(500);
     (await connect(broker)).destroy();
