@@ -1,7 +1,7 @@
 // What no well-behaved client or upstream sends. Every refusal has a twin that differs in the one thing and passes.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -182,6 +182,7 @@ strict('a head that is too large', {
     ['many fields', bytes({ more: Array.from({ length: 90 }, (_, i) => `X-${i}: ${'a'.repeat(400)}`) })],
     ['no end of it', Buffer.from(`GET /mock/things HTTP/1.1\r\nX-A: ${'a'.repeat(70000)}`)],
     ['no end of the request line', Buffer.from(`GET /${'a'.repeat(70000)}`)],
+    ['100 KB with an end', bytes({ more: Array.from({ length: 50 }, (_, i) => `X-${i}: ${'a'.repeat(2000)}`) })],
   ],
   good: () => [['12 KB', bytes({ more: [`X-A: ${'a'.repeat(12000)}`] })]],
 });
@@ -271,6 +272,100 @@ test('well-formed chunks of every shape arrive as they were meant', async () => 
     assert.equal([...got.matchAll(/[0-9a-f]+\r\n([a-z]*)\r\n/g)].map((m) => m[1]).join(''), 'hello', JSON.stringify(got));
     assert.doesNotMatch(got, /trailer|a=b/i);
   }
+});
+
+test('framing is made anew: however a length or a coding is spelt, the upstream gets one of the broker\'s own', async () => {
+  const cases = [
+    ['Content-Length: 5', [['cOnTeNt-LeNgTh:  5 \t'], 'hello']],
+    ['Transfer-Encoding: chunked', [['TRANSFER-encoding:  Chunked '], '5;x=y\r\nhello\r\n0\r\nX-T: 1\r\n\r\n']],
+    ['Content-Length: 0', [['Content-Length: 0'], '']],
+  ];
+  for (const [framing, [more, body]] of cases) {
+    const from = wire.requests.length;
+    assert.equal(statusOf(await askOne(bytes({ line: 'POST /wire/framed HTTP/1.1', more: [...more, 'Connection: x-length', 'X-Length: 6'], body }))), 200);
+    const { text } = wire.requests[from];
+    const head = text.slice(0, text.indexOf('\r\n\r\n') + 2);
+    assert.deepEqual(head.match(/^(content-length|transfer-encoding|connection|x-length)[^\r]*/gim), [framing], head);
+  }
+});
+
+test('an underscore spelling of a credential counts as one: another key in it is refused, the same one is taken out', async () => {
+  const names = ['x_api_key', 'X-Api_Key', 'api_key', 'xi_api_key', 'x_goog_api_key', 'X_Postmark_Server_Token', 'x_relaykey', 'x_auth_token', 'private_token'];
+  for (const name of names) {
+    const from = wire.requests.length;
+    const twice = (value) => askOne(bytes({ line: 'GET /wire/twins HTTP/1.1', more: [`${name}: ${value}`] }));
+    assert.equal(statusOf(await twice('planted')), 401, name);
+    assert.equal(wire.requests.length, from, name);
+    assert.equal(statusOf(await twice(key)), 200, name);
+    assert.deepEqual(wire.requests.at(-1).text.match(/^.*(api_?key|token|authorization|relaykey).*$/gim), [`Authorization: Bearer ${REAL_KEY}`], name);
+  }
+});
+
+test('underscore spellings of what an upstream might act on do not travel, other fields with an underscore do', async () => {
+  const names = ['Proxy_Authorization', 'X_RelayKey_Trace', 'X_Forwarded_For', 'x_real_ip', 'X_HTTP_Method_Override', 'x_original_url'];
+  const from = wire.requests.length;
+  assert.equal(statusOf(await askOne(bytes({ line: 'GET /wire/twins HTTP/1.1', more: [...names.map((n) => `${n}: planted`), 'X_Other_Field: passes'] }))), 200);
+  const { text } = wire.requests[from];
+  assert.doesNotMatch(text, /planted/);
+  assert.match(text, /\r\nX_Other_Field: passes\r\n/);
+});
+
+test('an expectation on HTTP/1.0 is not answered; on 1.1 once, and only when the request is allowed', async () => {
+  const expect = (version, path = '/mock/things') => ask(bytes({ line: `POST ${path} HTTP/${version}`, more: ['Expect: 100-continue', 'Content-Length: 5'] }), 400);
+  assert.equal(await expect('1.0'), '');
+  assert.equal(await expect('1.1'), 'HTTP/1.1 100 Continue\r\n\r\n');
+  const denied = await expect('1.1', '/nowhere/things');
+  assert.deepEqual(denied.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 404']);
+  assert.match(denied, /\r\nconnection: close\r\n/i);
+});
+
+const pipelined = (n, line, last = '') => Buffer.concat([...Array.from({ length: n }, (_, i) => bytes({ line: line.replace('%', i) })), Buffer.from(last)]);
+
+test('a thousand requests in one segment are answered one by one and in order, and nobody else waits for them', async () => {
+  const socket = await connect(broker);
+  let got = '';
+  socket.on('data', (d) => { got += d.toString('latin1'); });
+  socket.write(pipelined(1000, 'GET /mock/p/% HTTP/1.1'));
+  let slowest = 0;
+  while ((got.match(/"url":"\/v1\/p\//g)?.length ?? 0) < 1000) {
+    const started = Date.now();
+    assert.equal((await request(broker, 'GET', '/mock/things', { key })).status, 200);
+    slowest = Math.max(slowest, Date.now() - started);
+  }
+  assert.deepEqual([...got.matchAll(/"url":"\/v1\/p\/(\d+)"/g)].map((m) => Number(m[1])), Array.from({ length: 1000 }, (_, i) => i));
+  assert.ok(slowest < 1000, `${slowest} ms`);
+  socket.destroy();
+});
+
+test('ten thousand refusals in one segment, and a client that reads none of them, take nothing from others', async () => {
+  const relay = broker.pidOf('relay');
+  const memory = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${relay}/status`, 'utf8'))[1]);
+  const before = memory();
+  const greedy = await Promise.all(Array.from({ length: 4 }, () => connect(broker)));
+  for (const [i, socket] of greedy.entries()) {
+    socket.on('error', () => {}).pause();
+    // half of them asked of the keeper, half answered by the relay alone
+    socket.write(pipelined(10000, i % 2 ? 'GET /nowhere/% HTTP/1.1' : 'GET /healthz HTTP/1.1'));
+  }
+  let slowest = 0;
+  for (let i = 0; i < 20; i++) {
+    const started = Date.now();
+    assert.equal((await request(broker, 'GET', '/mock/things', { key })).status, 200);
+    slowest = Math.max(slowest, Date.now() - started);
+  }
+  assert.ok(slowest < 1000, `${slowest} ms`);
+  if (!readFileSync(`/proc/${broker.child.pid}/maps`, 'utf8').includes('libasan')) assert.ok(memory() - before < 4096, `${memory() - before} KiB more`);
+  greedy.forEach((s) => s.destroy());
+});
+
+test('a hundred thousand chunks of one byte arrive whole while others are served', async () => {
+  const n = 100000;
+  const upload = raw(broker, Buffer.concat([bytes({ line: 'POST /mock/upload HTTP/1.1', more: ['Transfer-Encoding: chunked'] }), Buffer.from('1\r\nx\r\n'.repeat(n)), Buffer.from('0\r\n\r\n')]),
+    { ms: 5000, enough: isWhole });
+  const started = Date.now();
+  assert.equal((await request(broker, 'GET', '/mock/things', { key })).status, 200);
+  assert.ok(Date.now() - started < 1000);
+  assert.match(await upload, new RegExp(`"bytes":${n}`));
 });
 
 test('unfinished heads do not keep others waiting', async () => {
