@@ -110,7 +110,7 @@ static inline void world_make_certificate(void)
 		int nid;
 		const char *value;
 	} extensions[] = {
-	    {NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost,DNS:pair.test"},
+	    {NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost,DNS:pair.test,DNS:mixed.test"},
 	    {NID_basic_constraints, "critical,CA:TRUE"},
 	};
 	BIO *bio;
@@ -245,10 +245,18 @@ static inline void world_note_add(const struct world_note *n)
 
 /* By their ids; those from WORLD_LATE on are pushed by the tests that want them. */
 static const char *const world_conns[] = {
-    [1] = "mock", [2] = "query", [3] = "refused", [4] = "named", [5] = "wrongname",
-    [6] = "dead", [7] = "late",  [8] = "stalled", [9] = "pair"};
+    [1] = "mock",      [2] = "query",     [3] = "refused", [4] = "named",
+    [5] = "wrongname", [6] = "dead",      [7] = "late",    [8] = "stalled",
+    [9] = "pair",      [10] = "metadata", [11] = "inside", [12] = "mixed"};
 
-enum { WORLD_LATE = 7, WORLD_STALLED = 8, WORLD_PAIR = 9 };
+enum {
+	WORLD_LATE = 7,
+	WORLD_STALLED = 8,
+	WORLD_PAIR = 9,
+	WORLD_METADATA,
+	WORLD_INSIDE,
+	WORLD_MIXED
+};
 
 static inline uint32_t world_upstream_id(struct rk_slice conn)
 {

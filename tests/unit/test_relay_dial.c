@@ -139,6 +139,30 @@ static void test_a_dead_address_of_two_costs_one_dial_its_wait(void **state)
 	assert_int_equal(dialled(pair_listener), 1);
 }
 
+static void test_what_a_name_resolves_to_is_checked_address_by_address(void **state)
+{
+	static const char *const refused_names[] = {GET("/metadata/big/1"),
+	                                            GET("/inside/big/1")};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		unsigned accepted = world_upstream_accepted();
+
+		/* often: it is no failure of the upstream's, and stays what it is */
+		for (int n = 0; n < 2 * BREAKER_FAILURES; n++) {
+			struct reply r = ask(refused_names[i]);
+
+			assert_int_equal(r.status, 502);
+			assert_true(reply_has(&r, "upstream_refused"));
+			assert_non_null(strstr(r.body, "address_not_allowed"));
+			reply_free(&r);
+		}
+		assert_int_equal(world_upstream_accepted(), accepted);
+	}
+	/* of two, the one that may be dialled is */
+	answered(GET("/mixed/big/1"));
+}
+
 static void test_a_dial_without_an_answer_ends_in_time_and_counts(void **state)
 {
 	(void)state;
@@ -175,7 +199,9 @@ static char hosts[] = "/tmp/relaykey-hosts-XXXXXX";
 
 static int setup(void **state)
 {
-	static const char text[] = "127.0.0.3 pair.test\n127.0.0.1 pair.test\n";
+	static const char text[] = "127.0.0.3 pair.test\n127.0.0.1 pair.test\n"
+	                           "169.254.169.254 metadata.test\n127.0.0.1 inside.test\n"
+	                           "169.254.169.254 mixed.test\n127.0.0.1 mixed.test\n";
 	int fd = mkstemp(hosts);
 
 	(void)state;
@@ -198,6 +224,12 @@ static int setup(void **state)
 	                    UPSTREAM_ALLOW_PRIVATE, true);
 	world_push_upstream(WORLD_PAIR, "pair", "pair.test", world.upstream_port,
 	                    UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(WORLD_METADATA, "metadata", "metadata.test", world.upstream_port,
+	                    UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(WORLD_INSIDE, "inside", "inside.test", world.upstream_port, 0,
+	                    true);
+	world_push_upstream(WORLD_MIXED, "mixed", "mixed.test", world.upstream_port,
+	                    UPSTREAM_ALLOW_PRIVATE, true);
 	return 0;
 }
 
@@ -215,6 +247,7 @@ int main(void)
 	    cmocka_unit_test(test_a_certificate_that_is_not_valid_keeps_its_own_reason),
 	    cmocka_unit_test(test_what_an_upstream_answers_never_opens_the_breaker),
 	    cmocka_unit_test(test_a_dead_address_of_two_costs_one_dial_its_wait),
+	    cmocka_unit_test(test_what_a_name_resolves_to_is_checked_address_by_address),
 	    cmocka_unit_test(test_a_dial_without_an_answer_ends_in_time_and_counts),
 	    cmocka_unit_test(test_a_probe_whose_client_left_is_followed_by_another),
 	};
