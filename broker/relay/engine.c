@@ -25,6 +25,7 @@ enum {
 	MAX_CLIENTS = 50000,
 	LOGS_A_SECOND = 10,
 	CROWD = 500, /* so many clients leave memory behind that is worth giving back */
+	SPARED_IDLE_US = 1000000, /* between requests; then a new client may take the place */
 };
 
 /* ---- small services ---- */
@@ -94,9 +95,24 @@ const char *relay_gate_name(const struct relay *r)
 
 /* ---- accepting ---- */
 
+static bool is_full(const struct relay *r)
+{
+	return r->client_count >= r->max_clients;
+}
+
+/* The client that has had no request for the longest time, and for a while; or NULL. */
+static struct deadline *longest_idle(const struct relay *r)
+{
+	const struct deadline_queue *q = &r->deadlines.queue[DEADLINE_IDLE];
+
+	if (!q->first || q->first->due_us - loop_now_us(r->loop) > q->span_us - SPARED_IDLE_US)
+		return NULL;
+	return q->first;
+}
+
 static void accept_on(struct relay *r, bool on)
 {
-	bool full = r->client_count >= r->max_clients;
+	bool full = is_full(r) && !longest_idle(r);
 
 	on = on && r->listener >= 0 && !r->stopping && !full;
 	if (on == r->accepting)
@@ -143,14 +159,17 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 	struct relay *r = arg;
 
 	(void)what;
-	for (int i = 0; i < ACCEPTS_A_TURN && r->client_count < r->max_clients; i++) {
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		struct deadline *idle = longest_idle(r);
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof ss;
 		bool counted;
 		struct rk_ip ip;
-		int sock =
-		    accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int sock;
 
+		if (is_full(r) && !idle)
+			break;
+		sock = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (sock < 0) {
 			if (errno == EINTR || errno == ECONNABORTED)
 				continue;
@@ -167,6 +186,8 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 			close(sock);
 			continue;
 		}
+		if (is_full(r))
+			idle->expired(idle->arg);
 		client_new(r, sock, &ip, counted);
 	}
 	/* full: the others wait in the kernel's queue */
@@ -299,7 +320,7 @@ static int open_all(struct relay *r, const struct relay_params *p, struct rk_fau
 	if (!err)
 		err = rk_secret_alloc(&r->key, CREDENTIAL_MAX_KEY);
 	if (!err)
-		err = census_new(r->max_clients, &r->census);
+		err = census_new(r->max_clients + 1, &r->census); /* before one makes room */
 	if (err)
 		return rk_fail(fault, err, "relay: %s", rk_strerror(err));
 	err = relay_set_identity(r, p->certificate, p->key, fault);

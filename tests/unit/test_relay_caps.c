@@ -156,20 +156,78 @@ static void test_behind_a_trusted_proxy_it_is_the_client_who_counts(void **state
 	free(p);
 }
 
-static void test_in_all_there_are_so_many_and_the_next_one_waits(void **state)
+/* As many as there may be, each with a stream that goes on. */
+static void fill_with_streams(struct peer *p)
+{
+	for (unsigned i = 0; i < MAX_ALL; i++) {
+		struct reply r;
+
+		assert_true(let_in(&p[i], 20 + i));
+		peer_send(&p[i], "GET /mock/sse HTTP/1.1\r\nHost: proxy.test\r\n"
+		                 "Authorization: Bearer " WORLD_KEY "\r\n\r\n");
+		reply_read_head(&p[i], &r);
+		assert_int_equal(r.status, 200);
+		reply_free(&r);
+	}
+}
+
+static void test_when_all_are_busy_the_next_one_waits(void **state)
 {
 	struct peer *p = calloc(MAX_ALL + 1, sizeof *p);
 
 	(void)state;
-	for (unsigned i = 0; i < MAX_ALL; i++)
-		assert_true(let_in(&p[i], 20 + i));
+	fill_with_streams(p);
 	tcp_from(&p[MAX_ALL], 40, NULL, 0);
+	usleep(1200000);
 	assert_false(served(&p[MAX_ALL], 1));
 	peer_close(&p[MAX_ALL]);
 	tcp_from(&p[MAX_ALL], 40, NULL, 0);
 	peer_close(&p[0]);
 	assert_true(served(&p[MAX_ALL], 5));
 	leave(p, MAX_ALL + 1);
+	free(p);
+}
+
+static void test_the_one_without_a_request_for_the_longest_makes_room(void **state)
+{
+	struct peer *p = calloc(MAX_ALL + 2, sizeof *p);
+
+	(void)state;
+	for (unsigned i = 0; i < MAX_ALL; i++) {
+		assert_true(let_in(&p[i], 20 + i));
+		usleep(20000);
+	}
+	assert_true(served(&p[0], 5)); /* so now it is the second */
+	usleep(1200000);
+	assert_true(let_in(&p[MAX_ALL], 40));
+	assert_true(peer_more(&p[1]) <= 0);
+	assert_true(SSL_get_shutdown(p[1].ssl) & SSL_RECEIVED_SHUTDOWN);
+	for (unsigned i = 0; i <= MAX_ALL; i++)
+		assert_int_equal(served(&p[i], 5), i != 1);
+	/* nobody has waited for a second: nobody has to go */
+	tcp_from(&p[MAX_ALL + 1], 41, NULL, 0);
+	usleep(100000);
+	for (unsigned i = 2; i <= MAX_ALL; i++)
+		assert_true(served(&p[i], 5));
+	leave(p, MAX_ALL + 2);
+	free(p);
+}
+
+static void test_who_has_too_many_makes_nobody_go(void **state)
+{
+	struct peer *p = calloc(MAX_ALL + 1, sizeof *p);
+
+	(void)state;
+	for (unsigned i = 0; i < MAX_ALL; i++)
+		assert_true(let_in(&p[i], i < MAX_EACH ? 50 : 60 + i));
+	usleep(1200000);
+	for (int i = 0; i < 5; i++) {
+		assert_false(let_in(&p[MAX_ALL], 50));
+		peer_close(&p[MAX_ALL]);
+	}
+	for (unsigned i = 0; i < MAX_ALL; i++)
+		assert_true(served(&p[i], 5));
+	leave(p, MAX_ALL);
 	free(p);
 }
 
@@ -199,7 +257,9 @@ int main(void)
 	    cmocka_unit_test(test_many_refused_ones_leave_nothing_behind),
 	    cmocka_unit_test(test_who_never_says_hello_counts_and_is_forgotten),
 	    cmocka_unit_test(test_behind_a_trusted_proxy_it_is_the_client_who_counts),
-	    cmocka_unit_test(test_in_all_there_are_so_many_and_the_next_one_waits),
+	    cmocka_unit_test(test_when_all_are_busy_the_next_one_waits),
+	    cmocka_unit_test(test_the_one_without_a_request_for_the_longest_makes_room),
+	    cmocka_unit_test(test_who_has_too_many_makes_nobody_go),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -335,6 +335,30 @@ static void test_clients_that_do_not_read_cost_little_and_are_ended(void **state
 	free(p);
 }
 
+static void test_answers_of_the_relay_itself_wait_no_longer_for_a_reader(void **state)
+{
+	enum { REQUESTS = 400 };
+	static const char one[] = "GET /healthz HTTP/1.1\r\nHost: proxy.test\r\n\r\n";
+	static char many[REQUESTS * sizeof one];
+	struct pollfd pfd = {.events = POLLOUT};
+	int64_t end_us = rk_mono_us() + 10000000;
+	struct peer p;
+
+	(void)state;
+	for (int i = 0; i < REQUESTS; i++)
+		memcpy(many + i * (sizeof one - 1), one, sizeof one - 1);
+	peer_connect(&p);
+	pfd.fd = p.fd;
+	/* until the relay takes no more, because no answer of it is read */
+	while (poll(&pfd, 1, 100) == 1 && rk_mono_us() < end_us &&
+	       peer_send_n(&p, many, REQUESTS * (sizeof one - 1)))
+		;
+	pfd.events = POLLRDHUP;
+	assert_int_equal(poll(&pfd, 1, CLIENT_WRITE_MS + TICK_MS), 1);
+	assert_true(pfd.revents & (POLLHUP | POLLERR | POLLRDHUP));
+	peer_close(&p);
+}
+
 static void test_a_client_that_reads_slowly_gets_all_of_it(void **state)
 {
 	enum { ALL = 30000000, PIECE = 3000000 };
@@ -506,6 +530,7 @@ int main(void)
 	    cmocka_unit_test(test_a_response_head_that_trickles_is_no_response),
 	    cmocka_unit_test(test_a_response_that_stalls_is_broken_off_and_a_slow_one_is_not),
 	    cmocka_unit_test(test_clients_that_do_not_read_cost_little_and_are_ended),
+	    cmocka_unit_test(test_answers_of_the_relay_itself_wait_no_longer_for_a_reader),
 	    cmocka_unit_test(test_a_client_that_reads_slowly_gets_all_of_it),
 	    cmocka_unit_test(test_a_tunnel_of_which_one_side_stays_open_is_ended),
 	    cmocka_unit_test(test_a_pooled_connection_is_closed_when_nobody_needs_it),
