@@ -1,6 +1,8 @@
 #include "http/tls.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -461,6 +463,16 @@ bool tls_pending(const struct tls *t)
 {
 	return SSL_has_pending(t->ssl) == 1 ||
 	       (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN);
+}
+
+uint64_t tls_acked(const struct tls *t)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof info;
+
+	if (getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_bytes_acked;
 }
 
 void tls_read_on(struct tls *t)

@@ -69,6 +69,13 @@ void tls_rest(struct tls *t);
  * record). */
 bool tls_pending(const struct tls *t);
 
+/*
+ * Bytes on the wire that the peer has acknowledged so far. The kernel's buffer is large, and
+ * says that there is room again only when much of it is: whether a slow peer takes anything is
+ * seen here. 0 where the kernel does not say.
+ */
+uint64_t tls_acked(const struct tls *t);
+
 void tls_read_on(struct tls *t);
 void tls_read_off(struct tls *t);
 

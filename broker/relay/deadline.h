@@ -25,7 +25,7 @@ enum deadline_kind {
 	DEADLINE_BODY,          /* not even TRANSFER_PACE_BYTES of the request body came */
 	DEADLINE_RESPONSE_HEAD, /* request sent, no response head */
 	DEADLINE_RESPONSE_IDLE, /* response begun, nothing comes */
-	DEADLINE_CLIENT_WRITE,  /* the client does not read */
+	DEADLINE_CLIENT_WRITE,  /* the client does not read; of a response, twice */
 	DEADLINE_TUNNEL,        /* a WebSocket: nothing moves either way */
 	DEADLINE_TUNNEL_END,    /* one of its sides has ended, the other does not */
 	DEADLINE_POOL,          /* upstream connection without a request, then */

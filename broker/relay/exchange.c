@@ -405,6 +405,19 @@ static void decision_late(struct exchange *ex)
 	client_step(c, false);
 }
 
+/*
+ * Whether the client has taken anything since this was last asked, which is once a deadline;
+ * the first time it has.
+ */
+static bool client_reads(struct exchange *ex)
+{
+	uint64_t acked = tls_acked(ex->client->tls);
+	bool more = acked >= ex->acked + TRANSFER_PACE_BYTES;
+
+	ex->acked = acked;
+	return more;
+}
+
 static void on_deadline(void *arg)
 {
 	struct exchange *ex = arg;
@@ -428,6 +441,11 @@ static void on_deadline(void *arg)
 			              "body_timeout");
 		return;
 	case EXCHANGE_STREAMING:
+		if (ex->client_blocks && client_reads(ex)) {
+			deadline_set(&ex->relay->deadlines, &ex->deadline,
+			             DEADLINE_CLIENT_WRITE);
+			return;
+		}
 		exchange_fail(ex, OUTCOME_TIMEOUT,
 		              ex->client_blocks ? REASON_CLIENT_TIMEOUT
 		                                : REASON_UPSTREAM_TIMEOUT,

@@ -53,6 +53,7 @@ struct exchange {
 	uint8_t interim;    /* 1xx responses so far */
 	unsigned keep_s;    /* Keep-Alive: timeout=, 0: none */
 	uint64_t paced;     /* bytes of the request's body when the deadline was set */
+	uint64_t acked;     /* of what the client was sent, when last looked at */
 	size_t seen;        /* bytes of the response head that are no whole one */
 	int status;         /* of the upstream, 0: none */
 	int64_t cut_at_ms;  /* 0: never */

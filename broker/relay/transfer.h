@@ -10,7 +10,9 @@
 enum {
 	TRANSFER_EARLY_BODY = 8192, /* most body bytes that join the head's record */
 	TRANSFER_MAX_INTERIM = 16,  /* 1xx responses before the real one */
-	TRANSFER_PACE_BYTES = 1024, /* least of a request's body in the time of DEADLINE_BODY */
+	/* least of a request's body in the time of DEADLINE_BODY, of a response in that of
+	   DEADLINE_CLIENT_WRITE */
+	TRANSFER_PACE_BYTES = 1024,
 };
 
 /* The connection is there: writes the head. */

@@ -223,6 +223,7 @@ for (const [name, answer] of Object.entries(RIGHT)) {
     const got = await call(`/wire/${name}`);
     assert.deepEqual([got.status, got.text], [200, 'good']);
     assert.equal((await rowOf(`/v1/${name}`)).outcome, 'complete');
+    await sleep(50); // what comes right behind it has come
     await fine();
   });
 }
@@ -267,10 +268,37 @@ for (const [name, act] of Object.entries(ENDLESS)) {
     await fine();
     client.destroy();
     await Promise.race([seen.dropped, sleep(2000).then(() => assert.fail('the upstream was not let go'))]);
-    assert.equal((await rowOf(`/v1/${name}`)).outcome, 'client_gone');
+    const row = await rowOf(`/v1/${name}`);
+    assert.equal(row.outcome, 'client_gone', row.detail);
     await fine();
   });
 }
+
+test('an upstream that takes no body makes its client wait and costs little; when it goes, the client is told', async () => {
+  const relay = broker.pidOf('relay');
+  const memory = memoryOf(relay);
+  const heads = [];
+  tcp.serve = (socket) => secure(socket, certs, (over) => over.once('data', (d) => { heads.push(d.toString('latin1')); over.pause(); socket.pause(); }));
+  const client = await connect(broker);
+  client.on('error', () => {});
+  client.write(`POST /tcp/deaf HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 1099511627776\r\n\r\n`);
+  const seen = {};
+  flood(client, Buffer.alloc(65536, 'x'), seen);
+  await until(() => heads.length, 'the request');
+  await sleep(400);
+  const { sent } = seen;
+  await sleep(300);
+  assert.ok(seen.sent === sent && sent < 64 << 20, `${sent} then ${seen.sent}`);
+  assertLittleMore(relay, memory, 4096);
+  await fine();
+  let got = '';
+  client.on('data', (d) => { got += d; });
+  tcp.open.forEach((s) => s.destroy());
+  await until(() => statusOf(got) === 502, 'the refusal');
+  assert.equal((await rowOf('/v1/deaf')).outcome, 'upstream_gone');
+  client.destroy();
+  await fine();
+});
 
 test('an answer before the body was sent arrives, and the rest of the body is nobody\'s request', async () => {
   for (const [name, close] of [['early', true], ['early-and-open', false]]) {
