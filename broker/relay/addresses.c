@@ -47,5 +47,6 @@ void addresses_order(const struct address_faults *f, struct rk_ip *addrs, unsign
 		else
 			addrs[good++] = addrs[i];
 	}
-	memcpy(addrs + good, last, bad * sizeof *last);
+	for (unsigned i = 0; i < bad; i++)
+		addrs[good + i] = last[i];
 }
