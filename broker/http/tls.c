@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/ipaddr.h"
+#include "http/tls_flood.h"
 
 enum tls_phase {
 	TLS_CONNECTING, /* connect(2) has not finished */
@@ -26,6 +27,7 @@ struct tls {
 	struct tls_base *base;
 	SSL *ssl;
 	struct event readable, writable;
+	struct tls_flood flood;
 	tls_event_fn *event;
 	void *arg;
 	struct tls_session_slot *slot;
@@ -220,6 +222,7 @@ static void handshake(struct tls *t)
 	r = SSL_do_handshake(t->ssl);
 	if (r == 1) {
 		t->phase = TLS_OPEN;
+		tls_flood_watch(&t->flood, t->base->loop, t->ssl);
 		arm_open(t, false);
 		deliver(t, TLS_EV_OPEN);
 		return;

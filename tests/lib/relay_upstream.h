@@ -19,6 +19,9 @@
  *   /v1/stale       as echo on a connection of its own; on a used one, hangs up at the head
  *   /v1/gone        hangs up without an answer
  *   /v1/silent      never answers
+ *   /v1/rekey       20000 bytes, with new TLS keys before each 1000
+ *   /v1/rekey-flood new TLS keys and nothing else
+ *   /v1/renegotiate asks for a second handshake, and answers whether it came
  *   /v1/drip        answers with a head that goes on, a byte every 100 ms
  *   /v1/cookie      Set-Cookie and more
  *   /v1/ws          a WebSocket, see up_tunnel()
@@ -161,6 +164,35 @@ static inline void up_tunnel(struct peer *p, const char *extra)
 	pthread_mutex_unlock(&world.lock);
 }
 
+static inline bool up_rekey(struct peer *p)
+{
+	static const char piece[1000] = "x";
+	bool on = peer_send(p, "HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n");
+
+	for (int i = 0; on && i < 20; i++)
+		on = SSL_key_update(p->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+		     peer_send_n(p, piece, sizeof piece);
+	return on;
+}
+
+static inline void up_rekey_flood(struct peer *p)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (SSL_key_update(p->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+		    SSL_do_handshake(p->ssl) != 1)
+			return;
+	}
+	peer_more(p);
+}
+
+static inline bool up_renegotiate(struct peer *p)
+{
+	bool asked = SSL_renegotiate(p->ssl) == 1 && SSL_do_handshake(p->ssl) == 1;
+	bool pending = SSL_renegotiate_pending(p->ssl);
+
+	return up_text(p, "200 OK", "", asked && !pending ? "anew" : "same", 4);
+}
+
 static inline void up_drip(struct peer *p)
 {
 	bool on = peer_send(p, "HTTP/1.1 200 OK\r\nX-A: ");
@@ -242,6 +274,12 @@ static inline bool up_serve(struct peer *p)
 		up_text(p, "200 OK", "", "once", 4);
 	} else if (strcmp(path, "/v1/silent") == 0) {
 		peer_more(p);
+	} else if (strcmp(path, "/v1/rekey") == 0) {
+		on = up_rekey(p);
+	} else if (strcmp(path, "/v1/rekey-flood") == 0) {
+		up_rekey_flood(p);
+	} else if (strcmp(path, "/v1/renegotiate") == 0) {
+		on = up_renegotiate(p);
 	} else if (strcmp(path, "/v1/drip") == 0) {
 		up_drip(p);
 	} else if (strcmp(path, "/v1/ws") == 0) {
