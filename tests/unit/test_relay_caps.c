@@ -171,6 +171,28 @@ static void fill_with_streams(struct peer *p)
 	}
 }
 
+static void test_a_proxy_that_does_not_say_whose_connection_it_is_is_closed(void **state)
+{
+	static const char half[] = "\r\n\r\n\0\r\nQUI";
+	struct peer *p = calloc(2, sizeof *p);
+	char byte;
+
+	(void)state;
+	/* nothing, and half a header: no more time than a handshake has */
+	tcp_from(&p[0], PROXY, NULL, 0);
+	tcp_from(&p[1], PROXY, half, sizeof half - 1);
+	usleep((HANDSHAKE_MS - 500) * 1000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(recv(p[i].fd, &byte, 1, MSG_DONTWAIT), -1);
+	usleep(900000);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(recv(p[i].fd, &byte, 1, MSG_DONTWAIT), 0);
+	leave(p, 2);
+	assert_true(let_in_through(&p[0], 7));
+	leave(p, 1);
+	free(p);
+}
+
 static void test_when_all_are_busy_the_next_one_waits(void **state)
 {
 	struct peer *p = calloc(MAX_ALL + 1, sizeof *p);
@@ -257,6 +279,7 @@ int main(void)
 	    cmocka_unit_test(test_many_refused_ones_leave_nothing_behind),
 	    cmocka_unit_test(test_who_never_says_hello_counts_and_is_forgotten),
 	    cmocka_unit_test(test_behind_a_trusted_proxy_it_is_the_client_who_counts),
+	    cmocka_unit_test(test_a_proxy_that_does_not_say_whose_connection_it_is_is_closed),
 	    cmocka_unit_test(test_when_all_are_busy_the_next_one_waits),
 	    cmocka_unit_test(test_the_one_without_a_request_for_the_longest_makes_room),
 	    cmocka_unit_test(test_who_has_too_many_makes_nobody_go),
