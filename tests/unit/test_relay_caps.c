@@ -200,7 +200,7 @@ static void test_when_all_are_busy_the_next_one_waits(void **state)
 	(void)state;
 	fill_with_streams(p);
 	tcp_from(&p[MAX_ALL], 40, NULL, 0);
-	usleep(1200000);
+	usleep(2500000);
 	assert_false(served(&p[MAX_ALL], 1));
 	peer_close(&p[MAX_ALL]);
 	tcp_from(&p[MAX_ALL], 40, NULL, 0);
@@ -220,7 +220,7 @@ static void test_the_one_without_a_request_for_the_longest_makes_room(void **sta
 		usleep(20000);
 	}
 	assert_true(served(&p[0], 5)); /* so now it is the second */
-	usleep(1200000);
+	usleep(2500000);
 	assert_true(let_in(&p[MAX_ALL], 40));
 	assert_true(peer_more(&p[1]) <= 0);
 	assert_true(SSL_get_shutdown(p[1].ssl) & SSL_RECEIVED_SHUTDOWN);
@@ -242,7 +242,7 @@ static void test_who_has_too_many_makes_nobody_go(void **state)
 	(void)state;
 	for (unsigned i = 0; i < MAX_ALL; i++)
 		assert_true(let_in(&p[i], i < MAX_EACH ? 50 : 60 + i));
-	usleep(1200000);
+	usleep(2500000);
 	for (int i = 0; i < 5; i++) {
 		assert_false(let_in(&p[MAX_ALL], 50));
 		peer_close(&p[MAX_ALL]);
