@@ -381,6 +381,29 @@ static void test_a_client_that_reads_slowly_gets_all_of_it(void **state)
 	assert_int_equal(world_wait_note(notes + 1).outcome, OUTCOME_COMPLETE);
 }
 
+/* The kernel says for seconds that there is no room; what is acknowledged says more. */
+static void test_a_client_that_reads_little_at_a_time_is_not_cut(void **state)
+{
+	enum { PIECE = 16384, PIECES = 5 * CLIENT_WRITE_MS / 50, RECEIVE_BYTES = 131072 };
+	unsigned notes = world_notes();
+	int bytes = RECEIVE_BYTES;
+	struct peer p;
+	struct reply r;
+
+	(void)state;
+	peer_connect(&p);
+	setsockopt(p.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	peer_send(&p, GET("/mock/big/100000000"));
+	reply_read_head(&p, &r);
+	for (int i = 0; i < PIECES; i++) {
+		assert_int_equal(reply_take(&p, &r, PIECE), PIECE);
+		usleep(50000);
+	}
+	reply_free(&r);
+	peer_close(&p);
+	assert_int_equal(world_wait_note(notes + 1).outcome, OUTCOME_CLIENT_GONE);
+}
+
 static void test_a_tunnel_of_which_one_side_stays_open_is_ended(void **state)
 {
 	unsigned notes = world_notes();
@@ -535,6 +558,7 @@ int main(void)
 	    cmocka_unit_test(test_clients_that_do_not_read_cost_little_and_are_ended),
 	    cmocka_unit_test(test_answers_of_the_relay_itself_wait_no_longer_for_a_reader),
 	    cmocka_unit_test(test_a_client_that_reads_slowly_gets_all_of_it),
+	    cmocka_unit_test(test_a_client_that_reads_little_at_a_time_is_not_cut),
 	    cmocka_unit_test(test_a_tunnel_of_which_one_side_stays_open_is_ended),
 	    cmocka_unit_test(test_a_pooled_connection_is_closed_when_nobody_needs_it),
 	    cmocka_unit_test(test_who_was_refused_may_go_on_sending_for_a_moment_only),
