@@ -31,6 +31,8 @@ struct tls {
 	tls_event_fn *event;
 	void *arg;
 	struct tls_session_slot *slot;
+	const struct tls_identity *identity; /* until the handshake is over */
+	struct rk_slice key;                 /* the identity's */
 	struct tls *next, **prev; /* in base->again, or by next alone in base->ended */
 	const char *why;
 	int err;
@@ -213,13 +215,42 @@ static void report_failure(struct tls *t)
 
 /* ---- handshake ---- */
 
+/* The server asks for a certificate. */
+static int present(SSL *ssl, void *arg)
+{
+	const struct tls *t = arg;
+
+	return !t->identity || tls_identity_present(t->identity, t->key, ssl) == 0;
+}
+
+/*
+ * A step of a handshake in which the server may ask for a certificate. The key goes into
+ * OpenSSL in here, and out again unless the answer could not be written whole.
+ */
+static int identified_step(struct tls *t)
+{
+	int r, e, saved;
+
+	tls_key_begin();
+	r = SSL_do_handshake(t->ssl);
+	saved = errno;
+	e = SSL_get_error(t->ssl, r);
+	if (e != SSL_ERROR_WANT_WRITE)
+		SSL_certs_clear(t->ssl);
+	tls_key_end();
+	if (e != SSL_ERROR_WANT_READ && e != SSL_ERROR_WANT_WRITE)
+		t->identity = NULL;
+	errno = saved;
+	return r;
+}
+
 static void handshake(struct tls *t)
 {
 	int r, e;
 
 	ERR_clear_error();
 	errno = 0;
-	r = SSL_do_handshake(t->ssl);
+	r = t->identity ? identified_step(t) : SSL_do_handshake(t->ssl);
 	if (r == 1) {
 		t->phase = TLS_OPEN;
 		tls_flood_watch(&t->flood, t->base->loop, t->ssl);
@@ -380,6 +411,13 @@ int tls_connect(struct tls_base *b, const struct tls_ctx *ctx, int fd, const cha
 	return 0;
 }
 
+void tls_identify(struct tls *t, const struct tls_identity *id, struct rk_slice key)
+{
+	t->identity = id;
+	t->key = key;
+	SSL_set_cert_cb(t->ssl, present, t);
+}
+
 /* ---- sessions ---- */
 
 int tls_session_keep(struct ssl_st *ssl, struct ssl_session_st *session)
@@ -517,7 +555,10 @@ static void end(struct tls *t)
 	t->phase = TLS_ENDED;
 	again_unlink(t);
 	arm(t, false, false);
+	if (t->identity)
+		tls_key_begin();
 	SSL_free(t->ssl);
+	tls_key_end();
 	t->ssl = NULL;
 	close(t->fd);
 	t->next = t->base->ended;

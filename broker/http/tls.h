@@ -20,6 +20,7 @@
 
 #include "base/err.h"
 #include "http/tls_ctx.h"
+#include "http/tls_key.h"
 #include "http/tls_session.h"
 #include "ipc/loop.h"
 
@@ -46,6 +47,13 @@ RK_MUST_CHECK int tls_accept(struct tls_base *b, const struct tls_ctx *ctx, int 
 RK_MUST_CHECK int tls_connect(struct tls_base *b, const struct tls_ctx *ctx, int fd,
                               const char *host, struct tls_session_slot *slot,
                               tls_event_fn *event, void *arg, struct tls **out);
+
+/*
+ * What to answer a server that asks for a certificate. Right after tls_connect(). Borrows `id`
+ * until the connection ends, `key` (DER, in secret memory) until TLS_EV_OPEN or TLS_EV_FAIL: it
+ * is given to OpenSSL when the server asks, and taken away again when the answer is written.
+ */
+void tls_identify(struct tls *t, const struct tls_identity *id, struct rk_slice key);
 
 /*
  * Up to n bytes, of one record. RK_E_AGAIN; RK_E_CLOSED when the peer ended the stream

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/tls_key.h"
 #include "keeper/control.h"
 #include "keeper/keeper_int.h"
 
@@ -137,8 +138,10 @@ static int start_loop(struct keeper *k, struct rk_fault *fault)
 
 static int start(struct keeper *k, uint32_t instance, struct rk_fault *fault)
 {
-	int err = role_env_receive(&k->env, IPC_KEEPER, instance, ARENA_BYTES, fault);
+	int err = tls_key_init(fault);
 
+	if (!err)
+		err = role_env_receive(&k->env, IPC_KEEPER, instance, ARENA_BYTES, fault);
 	if (!err)
 		err = role_env_confine(&k->env, fault);
 	if (!err)

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "http/tls_key.h"
 #include "ipc/role_channel.h"
 
 enum {
@@ -123,8 +124,10 @@ int relay_main(uint32_t instance)
 	struct rk_fault fault = {0};
 	struct relay *relay = NULL;
 	struct loop *loop = NULL;
-	int err = role_env_receive(&env, IPC_RELAY, instance, ARENA_BYTES, &fault);
+	int err = tls_key_init(&fault);
 
+	if (!err)
+		err = role_env_receive(&env, IPC_RELAY, instance, ARENA_BYTES, &fault);
 	if (err) {
 		log_event(LOG_LEVEL_ERROR, "start_failed", "why", "%s", fault.text);
 		return 1;
