@@ -142,6 +142,15 @@ static int set_trusted_proxy(const struct parser *p, const struct key *k, struct
 	return 0;
 }
 
+static int set_egress(const struct parser *p, const struct key *k, struct rk_slice value)
+{
+	struct rk_fault why;
+
+	if (egress_parse(value, &p->conf->egress, &why))
+		return bad(p, "%s: %.200s", k->name, why.text);
+	return 0;
+}
+
 static int set_relays(const struct parser *p, const struct key *k, struct rk_slice value)
 {
 	uint64_t n;
@@ -327,6 +336,7 @@ static const struct key keys[] = {
      .example = "server.pem"},
     {.name = "tls-key", .set = set_path, TEXT_FIELD(tls_key), .example = "server.key"},
     {.name = "upstream-ca", .set = set_path, TEXT_FIELD(upstream_ca)},
+    {.name = "egress-proxy", .set = set_egress},
     {.name = "relays", .set = set_relays},
     {.name = "user", .set = set_user, TEXT_FIELD(user)},
     {.name = "token-module",

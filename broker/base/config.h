@@ -14,7 +14,8 @@
  *   tls-certificate  server.pem           # chain, PEM
  *   tls-key          server.key           # PEM, mode 0600
  *   upstream-ca      /etc/ssl/certs/ca-certificates.crt
- *   relays           2                    # processes, 1 to 64; default one per core
+ *   egress-proxy     http://proxy.example.com:3128   # upstreams are reached through it
+ * (CONNECT) relays           2                    # processes, 1 to 64; default one per core
  *   user             nobody               # of relay, console, courier when started as root
  *   token-module     /usr/lib/softhsm/libsofthsm2.so
  *   token-init-args  ...                  # C_Initialize reserved string, optional
@@ -27,8 +28,8 @@
  *
  * A '#' inside a word is part of the value. Required: proxy, console, tls-certificate, tls-key,
  * token-module, token; the values shown of the others are the defaults, but for user,
- * trusted-proxy, token-init-args, token-env and token-pin-file, which default to none, and
- * max-connections (as many as the process may have descriptors for) and
+ * egress-proxy, trusted-proxy, token-init-args, token-env and token-pin-file, which default to
+ * none, max-connections (as many as the process may have descriptors for) and
  * max-connections-per-client (half of all).
  *
  * Unknown and repeated keys, and values out of range, are refused with file and line.
@@ -36,6 +37,7 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
+#include "base/egress.h"
 #include "base/err.h"
 #include "base/ipaddr.h"
 #include "base/slice.h"
@@ -62,6 +64,7 @@ struct rk_config {
 	char tls_certificate[CONFIG_PATH_MAX];
 	char tls_key[CONFIG_PATH_MAX];
 	char upstream_ca[CONFIG_PATH_MAX];
+	struct egress egress; /* of connections that say nothing else */
 	unsigned relays;
 	char user[64]; /* empty: not set */
 	char token_module[CONFIG_PATH_MAX];

@@ -172,6 +172,7 @@ static void warn_of_the_rest(const struct rk_config *old, const struct rk_config
 	    TEXT("max-connections", max_connections),
 	    TEXT("max-connections-per-client", max_connections_per_client),
 	    TEXT("upstream-ca", upstream_ca),
+	    TEXT("egress-proxy", egress),
 	    TEXT("relays", relays),
 	    TEXT("user", user),
 	    TEXT("token-module", token_module),

@@ -76,6 +76,24 @@ static void test_trusted_proxies_are_prefixes_and_at_most_sixteen(void **state)
 	assert_non_null(strstr(fault.text, "more than 16"));
 }
 
+static void test_an_egress_proxy_is_a_host_and_a_port_or_none(void **state)
+{
+	(void)state;
+	assert_accepts("");
+	assert_int_equal(conf.egress.kind, EGRESS_DEFAULT);
+	assert_accepts("egress-proxy http://Proxy.example:3128 # squid\n");
+	assert_int_equal(conf.egress.kind, EGRESS_PROXY);
+	assert_string_equal(conf.egress.host, "proxy.example");
+	assert_int_equal(conf.egress.port, 3128);
+	assert_accepts("egress-proxy none\n");
+	assert_int_equal(conf.egress.kind, EGRESS_DIRECT);
+	assert_refuses("egress-proxy proxy.example:3128\n", "http://HOST:PORT");
+	/* a credential has no place in this file, nor in the message about it */
+	assert_refuses("egress-proxy http://user:hunter2@proxy:3128\n",
+	               "without user and password");
+	assert_null(strstr(fault.text, "hunter2"));
+}
+
 static void test_the_defaults_are_as_documented(void **state)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -379,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_trusted_proxies_are_prefixes_and_at_most_sixteen),
+	    cmocka_unit_test(test_an_egress_proxy_is_a_host_and_a_port_or_none),
 	    cmocka_unit_test(test_the_defaults_are_as_documented),
 	    cmocka_unit_test(test_every_key_reaches_its_field),
 	    cmocka_unit_test(test_comments_blank_lines_and_tabs_do_not_matter),
