@@ -83,8 +83,22 @@ static int add_credential(struct store *s, int64_t conn, const struct store_cred
 	              NULL, fault, "cannot store the credential");
 }
 
+static int add_egress(struct store *s, int64_t conn, enum store_egress_kind kind,
+                      const struct store_egress *e, struct rk_fault *fault)
+{
+	if (!e->version)
+		return 0;
+	return db_run(s->db,
+	              "INSERT INTO egress(conn, kind, version, public, blob, created_ms) "
+	              "VALUES (?, ?, ?, ?, ?, ?)",
+	              DB_VALUES(DB_INT(conn), DB_INT(kind), DB_INT(e->version),
+	                        DB_BLOB(e->public), DB_BLOB(e->blob), DB_INT(e->created_ms)),
+	              NULL, fault, "cannot store how the upstream is reached");
+}
+
 int store_conn_add(struct store *s, const struct store_conn *c, struct rk_fault *fault)
 {
+	int64_t conn = 0;
 	int err = begin(s, fault);
 
 	if (!err)
@@ -97,9 +111,14 @@ int store_conn_add(struct store *s, const struct store_conn *c, struct rk_fault 
 		              DB_INT(c->enabled), DB_BLOB(c->ca_pem), DB_INT(c->created_ms),
 		              DB_INT(c->updated_ms)),
 		    NULL, fault, "cannot store the connection");
+	if (!err) {
+		conn = sqlite3_last_insert_rowid(s->db);
+		err = add_credential(s, conn, &c->credential, fault);
+	}
 	if (!err)
-		err =
-		    add_credential(s, sqlite3_last_insert_rowid(s->db), &c->credential, fault);
+		err = add_egress(s, conn, STORE_IDENTITY, &c->identity, fault);
+	if (!err)
+		err = add_egress(s, conn, STORE_PROXY, &c->proxy, fault);
 	if (err == RK_E_EXISTS)
 		rk_fail(fault, err, "a connection with the id %.*s or the name %.*s exists",
 		        RK_FMT(c->id), RK_FMT(c->name));
@@ -121,24 +140,35 @@ static int check_version(struct store *s, int64_t conn, uint32_t version,
 	return err;
 }
 
+static int conn_number(struct store *s, struct rk_slice conn_id, int64_t *conn,
+                       struct rk_fault *fault)
+{
+	int err = db_get_int(s->db, "SELECT n FROM conn WHERE id = ?",
+	                     DB_VALUES(DB_TEXT(conn_id)), conn, fault);
+
+	if (err == RK_E_NOTFOUND)
+		rk_fail(fault, err, "%.*s is not in the policy store", RK_FMT(conn_id));
+	return err;
+}
+
+static int touch(struct store *s, int64_t conn, int64_t now_ms, struct rk_fault *fault)
+{
+	return db_run(s->db, "UPDATE conn SET updated_ms = ? WHERE n = ?",
+	              DB_VALUES(DB_INT(now_ms), DB_INT(conn)), NULL, fault,
+	              "cannot change the connection");
+}
+
 static int rotate(struct store *s, struct rk_slice conn_id, const struct store_credential *c,
                   struct rk_fault *fault)
 {
 	int64_t conn = 0;
-	int err = db_get_int(s->db, "SELECT n FROM conn WHERE id = ?",
-	                     DB_VALUES(DB_TEXT(conn_id)), &conn, fault);
+	int err = conn_number(s, conn_id, &conn, fault);
 
-	if (err == RK_E_NOTFOUND)
-		return rk_fail(fault, err, "%.*s is not in the policy store", RK_FMT(conn_id));
 	if (!err)
 		err = check_version(s, conn, c->version, fault);
 	if (!err)
 		err = add_credential(s, conn, c, fault);
-	if (!err)
-		err = db_run(s->db, "UPDATE conn SET updated_ms = ? WHERE n = ?",
-		             DB_VALUES(DB_INT(c->created_ms), DB_INT(conn)), NULL, fault,
-		             "cannot change the connection");
-	return err;
+	return err ? err : touch(s, conn, c->created_ms, fault);
 }
 
 int store_conn_rotate(struct store *s, struct rk_slice conn_id,
@@ -148,6 +178,36 @@ int store_conn_rotate(struct store *s, struct rk_slice conn_id,
 
 	if (!err)
 		err = rotate(s, conn_id, c, fault);
+	return end(s, err, fault);
+}
+
+/* The newest counts, and the key of the table refuses one that is there. */
+static int set_egress(struct store *s, struct rk_slice conn_id, enum store_egress_kind kind,
+                      const struct store_egress *e, struct rk_fault *fault)
+{
+	int64_t conn = 0, newest = 0;
+	int err = conn_number(s, conn_id, &conn, fault);
+
+	if (!err)
+		err = db_get_int(
+		    s->db,
+		    "SELECT coalesce(max(version), 0) FROM egress WHERE conn = ? AND kind = ?",
+		    DB_VALUES(DB_INT(conn), DB_INT(kind)), &newest, fault);
+	if (!err && e->version <= newest)
+		err = rk_fail(fault, RK_E_EXISTS, "the connection is at version %lld already",
+		              (long long)newest);
+	if (!err)
+		err = add_egress(s, conn, kind, e, fault);
+	return err ? err : touch(s, conn, e->created_ms, fault);
+}
+
+int store_conn_set_egress(struct store *s, struct rk_slice conn_id, enum store_egress_kind kind,
+                          const struct store_egress *e, struct rk_fault *fault)
+{
+	int err = begin(s, fault);
+
+	if (!err)
+		err = set_egress(s, conn_id, kind, e, fault);
 	return end(s, err, fault);
 }
 

@@ -23,6 +23,17 @@ struct store_credential {
 	int64_t created_ms;
 };
 
+enum store_egress_kind { STORE_IDENTITY = 1, STORE_PROXY = 2 };
+
+/* A client certificate with its key, or an egress proxy with its credential. */
+struct store_egress {
+	uint32_t version;       /* 1, 2, ... per connection and kind; 0: there never was one */
+	struct rk_slice public; /* certificate chain, PEM; text of base/egress.h; may be empty
+	                         */
+	struct rk_slice blob;   /* as token_wrap() made it; may be empty */
+	int64_t created_ms;
+};
+
 struct store_conn {
 	struct rk_slice id; /* "conn_..." */
 	struct rk_slice name;
@@ -34,7 +45,8 @@ struct store_conn {
 	struct rk_slice ca_pem;
 	int64_t created_ms;
 	int64_t updated_ms;
-	struct store_credential credential; /* the newest */
+	struct store_credential credential; /* the newest; and so on */
+	struct store_egress identity, proxy;
 };
 
 struct store_key {
@@ -73,6 +85,10 @@ RK_MUST_CHECK int store_conn_add(struct store *s, const struct store_conn *c,
 /* Adds a credential version; earlier ones stay for rollback. */
 RK_MUST_CHECK int store_conn_rotate(struct store *s, struct rk_slice conn_id,
                                     const struct store_credential *c, struct rk_fault *fault);
+/* The same for how its upstream is reached. */
+RK_MUST_CHECK int store_conn_set_egress(struct store *s, struct rk_slice conn_id,
+                                        enum store_egress_kind kind,
+                                        const struct store_egress *e, struct rk_fault *fault);
 RK_MUST_CHECK int store_conn_set_enabled(struct store *s, struct rk_slice conn_id, bool enabled,
                                          int64_t now_ms, struct rk_fault *fault);
 /* With all its credential versions. Grants that name it are the caller's business. */

@@ -3,6 +3,16 @@
 #include "keeper/db_stmt.h"
 #include "keeper/store_schema.h"
 
+static struct store_egress egress_columns(sqlite3_stmt *st, int at)
+{
+	return (struct store_egress){
+	    .version = (uint32_t)sqlite3_column_int64(st, at),
+	    .public = db_column(st, at + 1),
+	    .blob = db_column(st, at + 2),
+	    .created_ms = sqlite3_column_int64(st, at + 3),
+	};
+}
+
 static int conn_row(sqlite3_stmt *st, const struct store_loader *l, struct rk_fault *fault)
 {
 	struct store_conn c = {
@@ -20,6 +30,8 @@ static int conn_row(sqlite3_stmt *st, const struct store_loader *l, struct rk_fa
 	                   .blob = db_column(st, 11),
 	                   .hint = db_column(st, 12),
 	                   .created_ms = sqlite3_column_int64(st, 13)},
+	    .identity = egress_columns(st, 14),
+	    .proxy = egress_columns(st, 18),
 	};
 
 	(void)fault;
@@ -83,9 +95,15 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 		err = each(s,
 		           "SELECT c.id, c.name, c.provider, c.base_url, c.auth, c.flags, "
 		           "c.enabled, c.ca_pem, c.created_ms, c.updated_ms, r.version, "
-		           "r.blob, r.hint, r.created_ms "
+		           "r.blob, r.hint, r.created_ms, "
+		           "i.version, i.public, i.blob, i.created_ms, "
+		           "p.version, p.public, p.blob, p.created_ms "
 		           "FROM conn c CROSS JOIN credential r ON r.conn = c.n AND r.version "
 		           "= (SELECT max(version) FROM credential WHERE conn = c.n) "
+		           "LEFT JOIN egress i ON i.conn = c.n AND i.kind = 1 AND i.version "
+		           "= (SELECT max(version) FROM egress WHERE conn = c.n AND kind = 1) "
+		           "LEFT JOIN egress p ON p.conn = c.n AND p.kind = 2 AND p.version "
+		           "= (SELECT max(version) FROM egress WHERE conn = c.n AND kind = 2) "
 		           "ORDER BY c.n",
 		           conn_row, l, fault);
 	if (!err)

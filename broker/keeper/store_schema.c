@@ -65,5 +65,20 @@ static const char version_2[] =
     "ALTER TABLE relay_key ADD COLUMN rate_per_day INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE relay_key ADD COLUMN max_concurrent INTEGER NOT NULL DEFAULT 0;";
 
-const struct db_migration store_migrations[] = {{version_1}, {version_2}};
+/*
+ * Version 3: how a connection's upstream is reached. `kind` is enum store_egress_kind; the
+ * newest version of a kind counts. `public` is the certificate chain or the proxy's text,
+ * `blob` the wrapped private key or the proxy's wrapped credential; both empty: taken back.
+ */
+static const char version_3[] = "CREATE TABLE egress("
+                                " conn INTEGER NOT NULL REFERENCES conn(n) ON DELETE CASCADE,"
+                                " kind INTEGER NOT NULL,"
+                                " version INTEGER NOT NULL CHECK(version > 0),"
+                                " public BLOB NOT NULL,"
+                                " blob BLOB NOT NULL,"
+                                " created_ms INTEGER NOT NULL,"
+                                " PRIMARY KEY(conn, kind, version)"
+                                ") WITHOUT ROWID;";
+
+const struct db_migration store_migrations[] = {{version_1}, {version_2}, {version_3}};
 const unsigned store_schema_version = sizeof store_migrations / sizeof store_migrations[0];

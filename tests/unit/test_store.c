@@ -90,6 +90,13 @@ static void line(struct loaded *l, const char *fmt, ...)
 	assert_true(l->used < sizeof l->text);
 }
 
+static void see_egress(struct loaded *l, const char *what, const struct store_egress *e)
+{
+	if (e->version)
+		line(l, " %s v%u %.*s/%.*s %lld\n", what, e->version, RK_FMT(e->public),
+		     RK_FMT(e->blob), (long long)e->created_ms);
+}
+
 static int see_conn(const struct store_conn *c, void *arg)
 {
 	struct loaded *l = arg;
@@ -103,6 +110,8 @@ static int see_conn(const struct store_conn *c, void *arg)
 	     (long long)c->created_ms, (long long)c->updated_ms, c->credential.version,
 	     c->credential.blob.n, RK_FMT(c->credential.blob), RK_FMT(c->credential.hint),
 	     (long long)c->credential.created_ms);
+	see_egress(l, "identity", &c->identity);
+	see_egress(l, "proxy", &c->proxy);
 	return l->answer;
 }
 
@@ -253,6 +262,52 @@ static void test_rotation_keeps_the_earlier_versions(void **state)
 	assert_int_equal(store_conn_rotate(s, rk_str("conn_X"), &c, &fault), RK_E_NOTFOUND);
 	assert_int_equal(store_conn_rotate(s, rk_str("conn_A"), &c, &fault), 0);
 	assert_int_equal(load(s).version, 3);
+	store_close(s);
+	fixture_remove(&d);
+}
+
+static struct store_egress egress(uint32_t version, const char *public, const char *blob)
+{
+	return (struct store_egress){.version = version,
+	                             .public = rk_str(public),
+	                             .blob = rk_str(blob),
+	                             .created_ms = 6000 + version};
+}
+
+static void test_identity_and_proxy_have_versions_of_their_own(void **state)
+{
+	struct store_dir d = fixture_dir("policy.db");
+	struct store *s = must_open(&d, true);
+	struct store_conn c = conn("conn_A", "openai");
+	struct store_egress e = egress(2, "chain-2", "key-2");
+	struct rk_fault fault = {0};
+
+	(void)state;
+	c.identity = egress(1, "chain", "key");
+	assert_int_equal(store_conn_add(s, &c, &fault), 0);
+	add_conn(s, "conn_B", "other");
+	assert_string_equal(load(s).text,
+	                    CONN_A " identity v1 chain/key 6001\n"
+	                           "conn_B other openai on 1000-2000 v1 11:wrapped "
+	                           "sk_\u2022\u2022\u2022\u20225f81 1500\n");
+	assert_int_equal(store_conn_set_egress(s, rk_str("conn_A"), STORE_IDENTITY, &e, &fault),
+	                 0);
+	/* a version that is there is refused; one of the other kind is another matter */
+	assert_int_equal(store_conn_set_egress(s, rk_str("conn_A"), STORE_IDENTITY, &e, &fault),
+	                 RK_E_EXISTS);
+	e = egress(1, "http://proxy:1", "");
+	assert_int_equal(store_conn_set_egress(s, rk_str("conn_A"), STORE_PROXY, &e, &fault),
+	                 0);
+	assert_int_equal(store_conn_set_egress(s, rk_str("conn_X"), STORE_PROXY, &e, &fault),
+	                 RK_E_NOTFOUND);
+	store_close(s);
+	s = must_open(&d, false);
+	assert_int_equal(load(s).version, 4);
+	assert_non_null(strstr(load(s).text, " identity v2 chain-2/key-2 6002\n"
+	                                     " proxy v1 http://proxy:1/ 6001\nconn_B"));
+	assert_int_equal(count(s, "egress"), 3);
+	assert_int_equal(store_conn_remove(s, rk_str("conn_A"), &fault), 0);
+	assert_int_equal(count(s, "egress"), 0);
 	store_close(s);
 	fixture_remove(&d);
 }
@@ -437,6 +492,7 @@ static void fill_policy(struct store *s, unsigned version)
 	struct store_credential c = {
 	    .version = 2, .blob = rk_str("second"), .hint = rk_str("sk_2"), .created_ms = 5000};
 	struct store_key k = relay_key("key_l", "acme");
+	struct store_egress identity = egress(1, "chain", "key"), proxy = egress(1, "none", "");
 	struct rk_fault fault;
 
 	add_conn(s, "conn_A", "openai");
@@ -450,13 +506,23 @@ static void fill_policy(struct store *s, unsigned version)
 	k.limits =
 	    (struct rate_limits){.per_minute = 60, .per_day = 10000, .max_concurrent = 4};
 	assert_int_equal(store_key_add(s, &k, &fault), 0);
+	if (version < 3)
+		return;
+	assert_int_equal(
+	    store_conn_set_egress(s, rk_str("conn_B"), STORE_IDENTITY, &identity, &fault), 0);
+	assert_int_equal(
+	    store_conn_set_egress(s, rk_str("conn_B"), STORE_PROXY, &proxy, &fault), 0);
 }
 
 /* What fill_policy() of a version left, read by this one. */
 static const char filled_policy[] =
-    CONN_A "conn_B stripe openai on 1000-5000 v2 6:second sk_2 5000\n" KEY_A
-           "key_b 91k 3 globex night job staging grant 3000 9000 4444\n";
-static const char filled_policy_2[] =
+    CONN_A "conn_B stripe openai on 1000-5000 v2 6:second sk_2 5000\n";
+static const char filled_policy_3[] =
+    CONN_A "conn_B stripe openai on 1000-6001 v2 6:second sk_2 5000\n"
+           " identity v1 chain/key 6001\n proxy v1 none/ 6001\n";
+static const char filled_keys[] =
+    KEY_A "key_b 91k 3 globex night job staging grant 3000 9000 4444\n";
+static const char filled_keys_2[] =
     "key_l 91k 3 acme night job staging grant 3000 9000 0 60/min 10000/day 4 at once\n";
 
 static void fill_journal(struct journal *j)
@@ -498,10 +564,10 @@ static void test_every_past_policy_schema_opens_with_what_was_in_it(void **state
 
 		char want[1024];
 
-		snprintf(want, sizeof want, "%s%s", filled_policy,
-		         v >= 2 ? filled_policy_2 : "");
+		snprintf(want, sizeof want, "%s%s%s", v >= 3 ? filled_policy_3 : filled_policy,
+		         filled_keys, v >= 2 ? filled_keys_2 : "");
 		assert_string_equal(l.text, want);
-		assert_int_equal(l.version, v >= 2 ? 7 : 6);
+		assert_int_equal(l.version, v >= 3 ? 9 : v >= 2 ? 7 : 6);
 		add_key(s, "key_c", "new");
 		store_close(s);
 		fixture_remove(&d);
@@ -582,6 +648,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_a_new_store_is_empty),
 	    cmocka_unit_test(test_a_taken_name_or_id_is_refused_and_nothing_changes),
 	    cmocka_unit_test(test_rotation_keeps_the_earlier_versions),
+	    cmocka_unit_test(test_identity_and_proxy_have_versions_of_their_own),
 	    cmocka_unit_test(test_a_connection_is_disabled_and_enabled),
 	    cmocka_unit_test(test_a_removed_connection_takes_all_its_credentials_along),
 	    cmocka_unit_test(test_keys_are_revoked_and_extended),
