@@ -22,6 +22,7 @@ static const struct record_field msg_setup_fields[] = {
     RF_LIST(struct msg_setup, trusted_proxies, MSG_MAX_LIST),
     RF_U32(struct msg_setup, max_connections),
     RF_U32(struct msg_setup, max_connections_per_client),
+    RF_BYTES(struct msg_setup, egress, MSG_MAX_EGRESS),
 };
 
 static const struct record_field msg_listener_fields[] = {
@@ -75,6 +76,8 @@ static const struct record_field msg_upstream_fields[] = {
     RF_U32(struct msg_upstream, flags),
     RF_BYTES(struct msg_upstream, ca_pem, MSG_MAX_PEM),
     RF_LIST(struct msg_upstream, set_headers, MSG_MAX_LIST),
+    RF_BYTES(struct msg_upstream, egress, MSG_MAX_EGRESS),
+    RF_BYTES(struct msg_upstream, client_chain, MSG_MAX_CHAIN),
 };
 
 static const struct record_field msg_upstream_drop_fields[] = {
@@ -91,6 +94,12 @@ static const struct record_field msg_authorize_fields[] = {
     RF_LIST(struct msg_authorize, query_names, AUDIT_MAX_QUERY_NAMES),
     RF_FIXED(struct msg_authorize, client_ip, 16),
     RF_BYTES(struct msg_authorize, user_agent, AUDIT_MAX_USER_AGENT),
+    RF_U8(struct msg_authorize, dial),
+};
+
+static const struct record_field msg_dial_fields[] = {
+    RF_BYTES(struct msg_dial, client_key, MSG_MAX_CLIENT_KEY),
+    RF_BYTES(struct msg_dial, proxy_secret, MSG_MAX_PROXY_SECRET),
 };
 
 static const struct record_field msg_decision_fields[] = {
@@ -110,6 +119,11 @@ static const struct record_field msg_decision_fields[] = {
     RF_U32(struct msg_decision, concurrent_limit),
     RF_U32(struct msg_decision, concurrent_left),
     RF_U32(struct msg_decision, retry_after_s),
+    RF_BYTES(struct msg_decision, dial, MSG_MAX_DIAL),
+};
+
+static const struct record_field msg_again_fields[] = {
+    RF_U8(struct msg_again, sent),
 };
 
 static const struct record_field msg_cut_fields[] = {
@@ -146,10 +160,26 @@ static const struct record_field msg_conn_add_fields[] = {
     RF_BYTES(struct msg_conn_add, name, MSG_MAX_NAME),
     RF_BYTES(struct msg_conn_add, provider, MSG_MAX_NAME),
     RF_BYTES(struct msg_conn_add, base_url, MSG_MAX_URL),
-    RF_LIST(struct msg_conn_add, auth, MSG_MAX_LIST),
+    RF_LIST(struct msg_conn_add, auth, MSG_MAX_AUTH),
     RF_U32(struct msg_conn_add, flags),
     RF_BYTES(struct msg_conn_add, ca_pem, MSG_MAX_PEM),
     RF_BYTES(struct msg_conn_add, secret, MSG_MAX_SECRET),
+    RF_BYTES(struct msg_conn_add, egress, MSG_MAX_EGRESS),
+    RF_BYTES(struct msg_conn_add, proxy_secret, MSG_MAX_PROXY_SECRET),
+    RF_BYTES(struct msg_conn_add, client_chain, MSG_MAX_CHAIN),
+    RF_BYTES(struct msg_conn_add, client_key, MSG_MAX_CLIENT_KEY),
+};
+
+static const struct record_field msg_conn_identity_fields[] = {
+    RF_BYTES(struct msg_conn_identity, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_identity, client_chain, MSG_MAX_CHAIN),
+    RF_BYTES(struct msg_conn_identity, client_key, MSG_MAX_CLIENT_KEY),
+};
+
+static const struct record_field msg_conn_proxy_fields[] = {
+    RF_BYTES(struct msg_conn_proxy, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_proxy, egress, MSG_MAX_EGRESS),
+    RF_BYTES(struct msg_conn_proxy, proxy_secret, MSG_MAX_PROXY_SECRET),
 };
 
 static const struct record_field msg_ref_fields[] = {
@@ -191,6 +221,10 @@ static const struct record_field msg_conn_info_fields[] = {
     RF_I64(struct msg_conn_info, created_ms),
     RF_I64(struct msg_conn_info, updated_ms),
     RF_U32(struct msg_conn_info, live_keys),
+    RF_BYTES(struct msg_conn_info, client_subject, MSG_MAX_TEXT),
+    RF_I64(struct msg_conn_info, client_expires_ms),
+    RF_BYTES(struct msg_conn_info, egress, MSG_MAX_EGRESS),
+    RF_U8(struct msg_conn_info, proxy_secret),
 };
 
 static const struct record_field msg_grant_fields[] = {
@@ -307,6 +341,7 @@ static const struct record_field msg_done_fields[] = {
 };
 
 const struct record_desc msg_grant_desc = RECORD_DESC(struct msg_grant, msg_grant_fields);
+const struct record_desc msg_dial_desc = RECORD_DESC(struct msg_dial, msg_dial_fields);
 
 /* ---- who may say what to whom, and when ---- */
 
@@ -364,8 +399,10 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(AUDIT_VERIFIED, audit_verified, KEEPER, CONTROL, SERVE),
 	ROW(DONE, done, KEEPER, CONTROL | CONSOLE, SERVE),
 	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
-	ROW(AGAIN, empty, RELAY, KEEPER, SERVE),
+	ROW(AGAIN, again, RELAY, KEEPER, SERVE),
 	ROW(EXPIRY, expiry, KEEPER, RELAY, SERVE),
+	ROW(CONN_IDENTITY, conn_identity, CONTROL, KEEPER, SERVE),
+	ROW(CONN_PROXY, conn_proxy, CONTROL, KEEPER, SERVE),
 };
 /* clang-format on */
 

@@ -56,6 +56,9 @@ enum ipc_type {
 	/* keeper and relay, of a request in flight */
 	MSG_AGAIN,
 	MSG_EXPIRY,
+	/* management: how an upstream is reached */
+	MSG_CONN_IDENTITY,
+	MSG_CONN_PROXY,
 	MSG_TYPES
 };
 
@@ -81,6 +84,7 @@ const struct ipc_row *ipc_row(unsigned type);
 bool ipc_permitted(unsigned type, enum ipc_role from, enum ipc_role to, enum ipc_phase phase);
 
 extern const struct record_desc msg_grant_desc; /* elements of msg_key_issue.grants */
+extern const struct record_desc msg_dial_desc;  /* msg_decision.dial */
 
 /* Room for any decoded body. */
 union ipc_body {
@@ -97,6 +101,7 @@ union ipc_body {
 	struct msg_upstream_drop upstream_drop;
 	struct msg_authorize authorize;
 	struct msg_decision decision;
+	struct msg_again again;
 	struct msg_cut cut;
 	struct msg_expiry expiry;
 	struct msg_complete complete;
@@ -105,6 +110,8 @@ union ipc_body {
 	struct msg_ref ref;
 	struct msg_list list;
 	struct msg_conn_rotate conn_rotate;
+	struct msg_conn_identity conn_identity;
+	struct msg_conn_proxy conn_proxy;
 	struct msg_conn_state conn_state;
 	struct msg_conn_info conn_info;
 	struct msg_key_issue key_issue;

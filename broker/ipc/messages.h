@@ -18,6 +18,12 @@ enum {
 	MSG_MAX_PEM = 32768,
 	MSG_MAX_SERVER_KEY = 8192,
 	MSG_MAX_SECRET = 16384,
+	MSG_MAX_AUTH = 1024,  /* a LIST of auth styles */
+	MSG_MAX_CHAIN = 9216, /* a client certificate with those behind it */
+	MSG_MAX_CLIENT_KEY = 4096,
+	MSG_MAX_EGRESS = 272, /* text of base/egress.h */
+	MSG_MAX_PROXY_SECRET = 512,
+	MSG_MAX_DIAL = MSG_MAX_CLIENT_KEY + MSG_MAX_PROXY_SECRET + 8,
 	MSG_MAX_KEY = 256,
 	MSG_MAX_INJECT =
 	    24576,           /* rendered credential headers: base64 of a secret and its names */
@@ -51,6 +57,7 @@ struct msg_setup {
 	struct rk_slice trusted_proxies; /* LIST of prefixes */
 	uint32_t max_connections;        /* 0: as many as there can be */
 	uint32_t max_connections_per_client;
+	struct rk_slice egress; /* base/egress.h */
 };
 
 enum listener_kind { LISTENER_PROXY = 1, LISTENER_CONSOLE = 2, LISTENER_CONTROL = 3 };
@@ -103,6 +110,7 @@ enum upstream_flags {
 	UPSTREAM_ALLOW_ENCODED_SLASH = 2,
 	UPSTREAM_QUERY_AUTH = 4, /* the relay key is accepted in the query string */
 	UPSTREAM_ALLOW_SET_COOKIE = 8,
+	UPSTREAM_PROXY_SECRET = 16, /* its egress proxy asks for a credential */
 };
 
 /*
@@ -123,6 +131,8 @@ struct msg_upstream {
 	struct rk_slice ca_pem; /* private CA bundle; empty: the system's */
 	struct rk_slice
 	    set_headers; /* LIST of names that the credential sets: the client's are removed */
+	struct rk_slice egress;       /* base/egress.h; empty: as the configuration says */
+	struct rk_slice client_chain; /* PEM; the key comes with a DECISION that dials */
 };
 
 struct msg_upstream_drop {
@@ -141,6 +151,13 @@ struct msg_authorize {
 	struct rk_slice query_names; /* LIST, decoded */
 	uint8_t client_ip[16];
 	struct rk_slice user_agent;
+	uint8_t dial; /* no connection is pooled: it would have to make one */
+};
+
+/* What making a connection to the upstream takes: an encoded record within a DECISION. */
+struct msg_dial {
+	struct rk_slice client_key;   /* DER; secret */
+	struct rk_slice proxy_secret; /* "user:password"; secret */
 };
 
 /*
@@ -161,6 +178,7 @@ struct msg_decision {
 	uint32_t day_limit, day_left, day_reset_s;
 	uint32_t concurrent_limit, concurrent_left;
 	uint32_t retry_after_s;
+	struct rk_slice dial; /* encoded msg_dial, secret; empty: none needed or asked for */
 };
 
 /* keeper -> relay: end this exchange now (revoked, frozen). Message id: the exchange. */
@@ -175,10 +193,14 @@ struct msg_expiry {
 };
 
 /*
- * AGAIN, relay -> keeper, an empty body: the pooled upstream connection of an allowed exchange
- * (the message id) died before it answered, and the head is wiped. Asks for a second DECISION,
- * once an exchange; until that comes, the relay says nothing else of it.
+ * relay -> keeper: the pooled upstream connection of an allowed exchange (the message id) died
+ * before it answered, and the head is wiped; or it was gone before, and making one takes what
+ * the first DECISION did not hold. Asks for a second DECISION, one that dials, once an
+ * exchange; until that comes, the relay says nothing else of it.
  */
+struct msg_again {
+	uint8_t sent; /* the request may have gone out */
+};
 
 /* relay -> keeper: how an allowed exchange ended. Message id: the exchange. */
 struct msg_complete {
@@ -216,6 +238,23 @@ struct msg_conn_add {
 	                   ALLOW_SET_COOKIE */
 	struct rk_slice ca_pem;
 	struct rk_slice secret;
+	struct rk_slice egress;       /* base/egress.h */
+	struct rk_slice proxy_secret; /* "user:password" */
+	struct rk_slice client_chain; /* PEM; and its key: both or neither */
+	struct rk_slice client_key;
+};
+
+/* Both empty: no client certificate any more. */
+struct msg_conn_identity {
+	struct rk_slice ref;
+	struct rk_slice client_chain;
+	struct rk_slice client_key;
+};
+
+struct msg_conn_proxy {
+	struct rk_slice ref;
+	struct rk_slice egress;
+	struct rk_slice proxy_secret;
 };
 
 struct msg_ref {
@@ -257,6 +296,10 @@ struct msg_conn_info {
 	int64_t created_ms;
 	int64_t updated_ms;
 	uint32_t live_keys;
+	struct rk_slice client_subject; /* of the client certificate; empty: none */
+	int64_t client_expires_ms;
+	struct rk_slice egress;
+	uint8_t proxy_secret; /* there is one */
 };
 
 struct msg_grant {

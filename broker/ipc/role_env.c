@@ -58,7 +58,8 @@ static int take_setup(struct role_env *env, const struct msg_setup *m)
 	    copy_text(m->token_init_args, env->token_init_args, sizeof env->token_init_args) ||
 	    copy_text(m->token, env->token, sizeof env->token) ||
 	    copy_text(m->token_pin_file, env->token_pin_file, sizeof env->token_pin_file) ||
-	    take_proxies(m->trusted_proxies, &env->trusted_proxies))
+	    take_proxies(m->trusted_proxies, &env->trusted_proxies) ||
+	    egress_parse(m->egress, &env->egress, NULL))
 		return RK_E_PROTOCOL;
 	env->relays = m->relays;
 	env->owner_uid = m->owner_uid;

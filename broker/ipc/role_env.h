@@ -23,6 +23,7 @@
 #define IPC_ROLE_ENV_H
 
 #include "base/buf.h"
+#include "base/egress.h"
 #include "base/ipaddr.h"
 #include "base/secret.h"
 #include "ipc/frame.h"
@@ -49,6 +50,7 @@ struct role_env {
 	bool journal_normal, secret_locked, proxy_protocol;
 	struct rk_cidrs trusted_proxies;
 	uint32_t max_connections, max_connections_per_client; /* 0: not set */
+	struct egress egress;
 	int log_level;
 	int listener; /* -1 when this role has none */
 	struct role_peer peers[ROLE_MAX_PEERS];

@@ -23,6 +23,22 @@ struct pl_credential;
 
 enum { INDEX_MAX_GRANTS = 255, INDEX_MAX_CIDRS = 255 };
 
+/* A client identity or an egress proxy, as struct store_egress. */
+struct index_egress {
+	uint32_t version;
+	struct rk_slice public, blob; /* owned */
+};
+
+/* Who waits for a connection's credential, and its unwraps that are under way. */
+struct index_lane {
+	struct pl_credential *fresh; /* in the open batch */
+	uint64_t fresh_batch;        /* number of that batch */
+	struct pl_request *waiting, *waiting_last;
+	struct pl_credential *last; /* submitted last; a worker may have it or not yet */
+	uint32_t unwrapping_id;     /* upstream_id of those that workers have, */
+	unsigned unwrapping;        /* and their number */
+};
+
 struct index_conn {
 	uint32_t number; /* in order of creation, never used twice */
 	char id[MSG_MAX_NAME + 1];
@@ -40,16 +56,13 @@ struct index_conn {
 	uint32_t credential_version;
 	struct rk_slice blob; /* owned */
 	char hint[MSG_MAX_NAME + 1];
+	struct index_egress identity, proxy;
+	char client_subject[128]; /* of the client certificate; "": none */
+	int64_t client_expires_ms;
 	int64_t created_ms, updated_ms;
 	struct index_request *open;      /* in flight through this connection */
 	struct index_grant_node *grants; /* the index's: compiled grants on it */
-	/* the pipeline's */
-	struct pl_credential *fresh;               /* its credential in the open batch */
-	uint64_t fresh_batch;                      /* number of that batch */
-	struct pl_request *waiting, *waiting_last; /* for its credential to be unwrapped */
-	struct pl_credential *last; /* submitted last; a worker may have it or not yet */
-	uint32_t unwrapping_id;     /* upstream_id of those that workers have, */
-	unsigned unwrapping;        /* and their number */
+	struct index_lane lane[2]; /* the pipeline's: without, and with what a dial takes */
 };
 
 /* Compiled grant: immutable, shared between keys. */
@@ -99,6 +112,15 @@ RK_MUST_CHECK int index_add_key(struct index *ix, const struct store_key *k,
 /* Replaces blob, version and hint, and gives a new upstream_id. */
 RK_MUST_CHECK int index_conn_rotate(struct index *ix, struct index_conn *c,
                                     const struct store_credential *cred, int64_t now_ms);
+/* The same for how its upstream is reached. */
+RK_MUST_CHECK int index_conn_set_egress(struct index *ix, struct index_conn *c,
+                                        enum store_egress_kind kind,
+                                        const struct store_egress *e, int64_t now_ms);
+/* Whether a connection to its upstream takes a secret of its own. */
+static inline bool index_conn_dials_secretly(const struct index_conn *c)
+{
+	return c->identity.blob.n || c->proxy.blob.n;
+}
 void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled,
                             int64_t now_ms);
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "http/tls_key.h"
+
 /* ---- the table of ids and names ---- */
 
 static struct rk_slice ref_text(const struct index *ix, uint32_t number)
@@ -87,11 +89,58 @@ static void disown(struct rk_slice *s)
 
 	free(p.owned);
 	*s = rk_slice(NULL, 0);
-}
+} /* NOLINT: it was freed by another name */
 
 static size_t conn_bytes(const struct index_conn *c)
 {
-	return sizeof *c + c->auth_list.n + c->ca_pem.n + c->blob.n;
+	return sizeof *c + c->auth_list.n + c->ca_pem.n + c->blob.n + c->identity.public.n +
+	       c->identity.blob.n + c->proxy.public.n + c->proxy.blob.n;
+}
+
+static void egress_disown(struct index_egress *e)
+{
+	disown(&e->public);
+	disown(&e->blob);
+}
+
+static int egress_own(const struct store_egress *e, struct index_egress *out)
+{
+	struct index_egress n = {.version = e->version};
+
+	if (own(e->public, &n.public) || own(e->blob, &n.blob)) {
+		egress_disown(&n);
+		return RK_E_NOMEM;
+	}
+	*out = n;
+	return 0;
+}
+
+/* What is shown of the client certificate. */
+struct shown {
+	char subject[sizeof((struct index_conn *)0)->client_subject];
+	int64_t expires_ms;
+};
+
+static int describe_identity(struct rk_slice chain, struct shown *out, struct rk_fault *fault)
+{
+	struct tls_identity *id;
+	int err;
+
+	*out = (struct shown){.expires_ms = 0};
+	if (!chain.n)
+		return 0;
+	err = tls_identity_new(chain, &id, fault);
+	if (err)
+		return err;
+	tls_identity_describe(id, out->subject, sizeof out->subject, &out->expires_ms);
+	tls_identity_free(id);
+	return 0;
+}
+
+static void show_identity(struct index_conn *c, const struct shown *s)
+{
+	memcpy(c->client_subject, s->subject, sizeof c->client_subject);
+	c->client_expires_ms = s->expires_ms;
 }
 
 static void conn_destroy(struct index_conn *c)
@@ -99,11 +148,14 @@ static void conn_destroy(struct index_conn *c)
 	disown(&c->auth_list);
 	disown(&c->ca_pem);
 	disown(&c->blob);
+	egress_disown(&c->identity);
+	egress_disown(&c->proxy);
 	free(c);
 }
 
 static int conn_fill(struct index_conn *n, const struct store_conn *c, struct rk_fault *fault)
 {
+	struct shown shown;
 	int err;
 
 	if ((err = ref_check(c->id, fault)) || (err = ref_check(c->name, fault)))
@@ -117,8 +169,12 @@ static int conn_fill(struct index_conn *n, const struct store_conn *c, struct rk
 	if ((err = base_url_parse(c->base_url, &n->url, fault)) ||
 	    (err = auth_style_parse(c->auth, &n->auth, fault)))
 		return err;
+	if ((err = describe_identity(c->identity.public, &shown, fault)))
+		return err;
+	show_identity(n, &shown);
 	if (own(c->auth, &n->auth_list) || own(c->ca_pem, &n->ca_pem) ||
-	    own(c->credential.blob, &n->blob))
+	    own(c->credential.blob, &n->blob) || egress_own(&c->identity, &n->identity) ||
+	    egress_own(&c->proxy, &n->proxy))
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
 	n->flags = c->flags;
 	n->enabled = c->enabled;
@@ -207,6 +263,29 @@ int index_conn_rotate(struct index *ix, struct index_conn *c,
 	c->blob = blob;
 	c->credential_version = cred->version;
 	memcpy(c->hint, hint, sizeof hint);
+	c->upstream_id = index_new_upstream_id(ix);
+	c->updated_ms = now_ms;
+	return 0;
+}
+
+int index_conn_set_egress(struct index *ix, struct index_conn *c, enum store_egress_kind kind,
+                          const struct store_egress *e, int64_t now_ms)
+{
+	struct index_egress *to = kind == STORE_IDENTITY ? &c->identity : &c->proxy;
+	struct index_egress n;
+	struct shown shown;
+	int err = kind == STORE_IDENTITY ? describe_identity(e->public, &shown, NULL) : 0;
+
+	if (!err)
+		err = egress_own(e, &n);
+	if (err)
+		return err;
+	if (kind == STORE_IDENTITY)
+		show_identity(c, &shown);
+	if (!c->removed)
+		ix->conn_bytes += n.public.n + n.blob.n - to->public.n - to->blob.n;
+	egress_disown(to);
+	*to = n;
 	c->upstream_id = index_new_upstream_id(ix);
 	c->updated_ms = now_ms;
 	return 0;

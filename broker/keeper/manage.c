@@ -20,6 +20,8 @@ static const struct manage_command commands[] = {
      .resume = manage_conn_list_resume,
      .release = manage_list_release},
     {.type = MSG_CONN_ROTATE, .start = change, .mutation = &mutation_conn_rotate},
+    {.type = MSG_CONN_IDENTITY, .start = change, .mutation = &mutation_conn_identity},
+    {.type = MSG_CONN_PROXY, .start = change, .mutation = &mutation_conn_proxy},
     {.type = MSG_CONN_STATE, .start = manage_conn_state},
     {.type = MSG_CONN_REMOVE, .start = change, .mutation = &mutation_conn_remove},
     {.type = MSG_KEY_ISSUE, .start = change, .mutation = &mutation_key_issue},
@@ -104,6 +106,8 @@ void manage_op_free(struct manage_op *op)
 	rk_secret_free(&op->conn.secret);
 	rk_secret_free(&op->key.text);
 	free(op->conn.blob);
+	manage_egress_free(&op->identity);
+	manage_egress_free(&op->proxy);
 	free(op->key.lists);
 	*op->prev = op->next;
 	if (op->next)

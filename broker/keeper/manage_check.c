@@ -7,6 +7,7 @@
 #include "base/ipaddr.h"
 #include "http/h1.h"
 #include "policy/glob.h"
+#include "policy/host_class.h"
 
 static bool is_alnum(char c)
 {
@@ -71,6 +72,38 @@ int check_upstream(const struct base_url *url, uint32_t flags, struct rk_fault *
 	return rk_fail(fault, RK_E_DENIED,
 	               "%s is a %s address: say --allow-private when that is meant", url->host,
 	               rk_ip_class_name(class));
+}
+
+int check_proxied(const struct base_url *url, uint32_t flags, struct rk_fault *fault)
+{
+	enum host_class class = url->ip_literal ? HOST_PUBLIC : host_class(rk_str(url->host));
+
+	if (class == HOST_METADATA)
+		return rk_fail(fault, RK_E_DENIED,
+		               "%s is a metadata service, which is never an upstream",
+		               url->host);
+	if (class == HOST_PUBLIC || flags & UPSTREAM_ALLOW_PRIVATE)
+		return 0;
+	return rk_fail(
+	    fault, RK_E_DENIED,
+	    "%s is a local name, and behind a proxy its address cannot be checked: say "
+	    "--allow-private when that is meant",
+	    url->host);
+}
+
+int check_proxy_secret(struct rk_slice secret, struct rk_fault *fault)
+{
+	bool good =
+	    secret.n && secret.n <= MSG_MAX_PROXY_SECRET && memchr(secret.p, ':', secret.n);
+
+	for (size_t i = 0; good && i < secret.n; i++)
+		good = secret.p[i] >= 0x20 && secret.p[i] < 0x7f;
+	if (good)
+		return 0;
+	return rk_fail(
+	    fault, RK_E_INVALID,
+	    "a proxy's credential is user:password in printable ASCII, at most %d bytes",
+	    MSG_MAX_PROXY_SECRET);
 }
 
 /* ---- certificates ---- */

@@ -28,6 +28,16 @@ RK_MUST_CHECK int check_conn_name(struct rk_slice name, struct rk_fault *fault);
 RK_MUST_CHECK int check_upstream(const struct base_url *url, uint32_t flags,
                                  struct rk_fault *fault);
 
+/*
+ * The same when a proxy looks the host up: then all that can be checked of a name is what it
+ * says of itself.
+ */
+RK_MUST_CHECK int check_proxied(const struct base_url *url, uint32_t flags,
+                                struct rk_fault *fault);
+
+/* "user:password" as Basic can carry it: printable ASCII, a colon. */
+RK_MUST_CHECK int check_proxy_secret(struct rk_slice secret, struct rk_fault *fault);
+
 /* One or more certificates, no private key, nothing that does not parse. Empty is fine. */
 RK_MUST_CHECK int check_ca_pem(struct rk_slice pem, struct rk_fault *fault);
 

@@ -37,7 +37,7 @@ static void conn_note(struct manage_op *op, const char *id, struct rk_slice name
 }
 
 /* The name and provider of an existing connection are copied: it can go while a row waits. */
-static int conn_take(struct manage_op *op, struct rk_slice ref, struct index_conn **out,
+int manage_conn_take(struct manage_op *op, struct rk_slice ref, struct index_conn **out,
                      struct rk_fault *fault)
 {
 	int err = manage_find_conn(op->k, ref, out, fault);
@@ -81,7 +81,7 @@ static int secret_take(struct manage_op *op, struct rk_slice from,
 	return err;
 }
 
-static int wrap(struct manage_op *op, struct rk_fault *fault)
+static int wrap_secret(struct manage_op *op, struct rk_fault *fault)
 {
 	char mem[CREDENTIAL_PLACE_MAX];
 	struct rk_slice place = credential_place(rk_str(op->conn.id), op->conn.version, mem);
@@ -124,7 +124,11 @@ static int add_check(struct manage_op *op, struct auth_style *style, struct rk_f
 	if ((err = base_url_parse(b->base_url, &url, fault)) ||
 	    (err = check_upstream(&url, b->flags, fault)) ||
 	    (err = auth_style_parse(b->auth, style, fault)) ||
-	    (err = check_ca_pem(b->ca_pem, fault)))
+	    (err = check_ca_pem(b->ca_pem, fault)) ||
+	    (err = manage_take_identity(op, b->client_chain, b->client_key,
+	                                b->client_chain.n ? 1 : 0, fault)) ||
+	    (err = manage_take_proxy(op, &url, b->flags, b->egress, b->proxy_secret,
+	                             b->egress.n ? 1 : 0, fault)))
 		return err;
 	if (index_conn_find(op->k->index, b->name))
 		return rk_fail(fault, RK_E_EXISTS, "a connection \"%.*s\" exists already",
@@ -156,8 +160,10 @@ static int add_begin(struct manage_op *op, struct rk_fault *fault)
 	} while (index_conn_find(op->k->index, rk_str(id)));
 	op->conn.version = 1;
 	conn_note(op, id, b->name, b->provider);
-	manage_detail(op, "base_url=%.*s%s", RK_FMT(b->base_url),
-	              b->flags & UPSTREAM_ALLOW_PRIVATE ? " allow_private" : "");
+	manage_detail(op, "base_url=%.*s%s%s%s%s", RK_FMT(b->base_url),
+	              b->flags & UPSTREAM_ALLOW_PRIVATE ? " allow_private" : "",
+	              b->client_chain.n ? " client_certificate" : "",
+	              b->egress.n ? " egress=" : "", op->proxy.text);
 	return err;
 }
 
@@ -177,7 +183,16 @@ static struct store_conn conn_of(const struct manage_op *op)
 	    .created_ms = op->now_ms,
 	    .updated_ms = op->now_ms,
 	    .credential = credential_of(op),
+	    .identity = manage_egress_of(op, &op->identity),
+	    .proxy = manage_egress_of(op, &op->proxy),
 	};
+}
+
+static int add_prepare(struct manage_op *op, struct rk_fault *fault)
+{
+	int err = wrap_secret(op, fault);
+
+	return err ? err : manage_wrap_egress(op, fault);
 }
 
 static int add_store(struct manage_op *op, struct rk_fault *fault)
@@ -206,7 +221,7 @@ static void add_answer(struct manage_op *op)
 const struct mutation mutation_conn_add = {
     .action = "connection.add",
     .begin = add_begin,
-    .prepare = wrap,
+    .prepare = add_prepare,
     .store = add_store,
     .apply = add_apply,
     .answer = add_answer,
@@ -217,7 +232,7 @@ const struct mutation mutation_conn_add = {
 static int rotate_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_conn *c;
-	int err = conn_take(op, op->body.conn_rotate.ref, &c, fault);
+	int err = manage_conn_take(op, op->body.conn_rotate.ref, &c, fault);
 
 	if (err == 0)
 		err = secret_take(op, op->body.conn_rotate.secret, &c->auth, fault);
@@ -251,7 +266,7 @@ static int rotate_apply(struct manage_op *op, struct rk_fault *fault)
 const struct mutation mutation_conn_rotate = {
     .action = "connection.rotate",
     .begin = rotate_begin,
-    .prepare = wrap,
+    .prepare = wrap_secret,
     .store = rotate_store,
     .apply = rotate_apply,
     .answer = conn_answer,
@@ -280,7 +295,7 @@ static void overtake(struct manage_op *disable)
 static int disable_at_once(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_conn *c;
-	int err = conn_take(op, op->body.conn_state.ref, &c, fault);
+	int err = manage_conn_take(op, op->body.conn_state.ref, &c, fault);
 
 	if (err)
 		return err;
@@ -325,7 +340,7 @@ const struct mutation mutation_conn_disable = {
 static int enable_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_conn *c;
-	int err = conn_take(op, op->body.conn_state.ref, &c, fault);
+	int err = manage_conn_take(op, op->body.conn_state.ref, &c, fault);
 
 	op->conn.enable = true;
 	return err ? err : c->enabled;
@@ -356,7 +371,7 @@ static int remove_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_conn *c;
 	size_t live;
-	int err = conn_take(op, op->body.ref.ref, &c, fault);
+	int err = manage_conn_take(op, op->body.ref.ref, &c, fault);
 
 	if (err)
 		return err;

@@ -5,6 +5,7 @@
 #ifndef KEEPER_MANAGE_INT_H
 #define KEEPER_MANAGE_INT_H
 
+#include "base/egress.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
 
@@ -56,6 +57,16 @@ struct change_conn {
 	bool changed;   /* by at_once */
 };
 
+/* A client identity or an egress proxy. */
+struct change_egress {
+	uint32_t version;       /* 0: no change of it */
+	struct rk_slice public; /* in the request, or in `text` */
+	char text[EGRESS_TEXT]; /* of the proxy; subject of the certificate */
+	struct rk_secret secret;
+	unsigned char *blob;
+	size_t blob_len;
+};
+
 struct change_key {
 	struct index_key *key;
 	char id[RELAY_KEY_ID + 5]; /* "key_..." */
@@ -94,6 +105,7 @@ struct manage_op {
 	char detail[AUDIT_MAX_DETAIL + 1];
 	struct audit_row row;
 	struct change_conn conn;
+	struct change_egress identity, proxy;
 	struct change_key key;
 
 	/* long answers */
@@ -152,9 +164,29 @@ void manage_drop_undurable(struct manage *m, const char *id);
 /* A printf into op->detail, printable ASCII only. */
 void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
 
-extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_enable,
-    mutation_conn_disable, mutation_conn_remove, mutation_key_issue, mutation_key_revoke,
-    mutation_key_extend;
+extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_identity,
+    mutation_conn_proxy, mutation_conn_enable, mutation_conn_disable, mutation_conn_remove,
+    mutation_key_issue, mutation_key_revoke, mutation_key_extend;
+
+/* ---- manage_conn.c, manage_egress.c ---- */
+
+/* Finds the connection of a change and notes it in the audit row and for the workers. */
+RK_MUST_CHECK int manage_conn_take(struct manage_op *op, struct rk_slice ref,
+                                   struct index_conn **out, struct rk_fault *fault);
+
+/* Check what a request brings and take it into op->identity and op->proxy; the secrets are
+ * wiped from the request. `version` is the one that they become. */
+RK_MUST_CHECK int manage_take_identity(struct manage_op *op, struct rk_slice chain,
+                                       struct rk_slice key, uint32_t version,
+                                       struct rk_fault *fault);
+RK_MUST_CHECK int manage_take_proxy(struct manage_op *op, const struct base_url *url,
+                                    uint32_t flags, struct rk_slice text,
+                                    struct rk_slice secret, uint32_t version,
+                                    struct rk_fault *fault);
+/* Token worker: wraps the secrets among them. */
+RK_MUST_CHECK int manage_wrap_egress(struct manage_op *op, struct rk_fault *fault);
+struct store_egress manage_egress_of(const struct manage_op *op, const struct change_egress *e);
+void manage_egress_free(struct change_egress *e);
 
 /* ---- manage_show.c ---- */
 

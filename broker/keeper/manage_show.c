@@ -56,6 +56,10 @@ void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_
 	    .created_ms = c->created_ms,
 	    .updated_ms = c->updated_ms,
 	    .live_keys = live_keys,
+	    .client_subject = rk_str(c->client_subject),
+	    .client_expires_ms = c->client_expires_ms,
+	    .egress = c->proxy.public,
+	    .proxy_secret = c->proxy.blob.n > 0,
 	};
 	manage_send(op, MSG_CONN_INFO, &info);
 }

@@ -103,7 +103,8 @@ RK_MUST_CHECK int pipeline_complete(struct pipeline *p, struct relay_link *link,
  * A second DECISION for an allowed request: judged and unwrapped anew. RK_E_PROTOCOL also when
  * the request was not answered yet, or was granted a second one before.
  */
-RK_MUST_CHECK int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id);
+RK_MUST_CHECK int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id,
+                                 const struct msg_again *m);
 void pipeline_refused(struct pipeline *p, const struct msg_refused *m);
 
 /* The relay is gone: its open requests end with outcome `broker`. */

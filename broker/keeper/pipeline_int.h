@@ -3,7 +3,8 @@
  *
  *   pipeline.c          batches: opening, submitting, what a commit brings
  *   pipeline_request.c  the life of a request
- *   pipeline_unwrap.c   credentials of a batch, state of the token
+ *   pipeline_unwrap.c   credentials of a batch, and who waits for them
+ *   pipeline_token.c    the token lost and back
  *   pipeline_recover.c  the journal away and back
  *   pipeline_rows.c     rows: encoding, tail
  */
@@ -32,8 +33,9 @@ struct pl_request {
 	struct flight in_link;       /* by link and id, while the relay may name it */
 	struct relay_link *link;     /* NULL: withdrawn, or the relay is gone */
 	struct pl_request *link_next, **link_prev;
-	struct pl_request *wait_next, *wait_prev; /* of its connection's, while `waits` */
-	struct pl_request *next;                  /* of the free list */
+	struct index_lane *lane; /* of its connection, in which it waits for a credential */
+	struct pl_request *wait_next, *wait_prev;
+	struct pl_request *next; /* of the free list */
 	/* of its key, when it was decided */
 	struct rate_report limits;
 	uint8_t request_id[16];
@@ -44,7 +46,8 @@ struct pl_request {
 	uint8_t outcome;  /* once withdrawn: for its RESPONSE row */
 	bool row_durable; /* its REQUEST row is in the journal */
 	bool again;       /* a second decision was asked for */
-	bool waits;       /* at its connection, for a credential */
+	bool resent;      /* after the request may have gone out */
+	bool dial;        /* wants what making a connection takes */
 };
 
 /*
@@ -57,11 +60,17 @@ struct pl_credential {
 	struct pipeline *p;
 	struct pl_batch *batch;
 	struct index_conn *conn; /* held */
+	struct index_lane *lane; /* of it */
 	uint32_t upstream_id;    /* as decided upon */
 	struct rk_slice blob; /* copy in the batch: the connection may be rotated meanwhile */
 	struct rk_slice place;
 	char place_mem[CREDENTIAL_PLACE_MAX];
+	/* with what a dial takes: likewise, empty where there is none */
+	bool dial;
+	struct rk_slice key_blob, proxy_blob;
+	uint32_t key_version, proxy_version;
 	struct rk_secret headers, query; /* rendered */
+	struct rk_secret dialling;       /* encoded msg_dial */
 	char masks[MASK_LIST_BYTES];     /* fingerprints of what the upstream may echo */
 	size_t masks_n;
 	uint32_t unwrap_us;
@@ -192,9 +201,9 @@ void pl_requests_free(struct pipeline *p);
 /* ---- pipeline_unwrap.c ---- */
 
 /* Bytes of a batch that a connection's credential takes. */
-static inline size_t pl_credential_bytes(const struct index_conn *conn)
+static inline size_t pl_credential_bytes(const struct index_conn *conn, bool dial)
 {
-	return conn->blob.n + 1;
+	return conn->blob.n + (dial ? conn->identity.blob.n + conn->proxy.blob.n : 0) + 1;
 }
 /* The request waits from here on, for a credential that the open batch wants; pl_batch_room()
  * has made room in it. */
@@ -211,7 +220,12 @@ void pl_credentials_unwrapped(struct pl_batch *b);
 void pl_credentials_settle(struct pl_batch *b);
 /* Wipes. */
 void pl_credential_drop(struct pl_credential *c);
-int pl_token_watch(struct pipeline *p);
+
+/* ---- pipeline_token.c ---- */
+
+RK_MUST_CHECK int pl_token_watch(struct pipeline *p);
+/* Closes the gate until the token is back. */
+void pl_token_lost(struct pipeline *p, const char *why);
 
 /* ---- pipeline_recover.c ---- */
 

@@ -141,7 +141,7 @@ static uint8_t late_outcome(const struct pl_request *r)
 {
 	if (!r->link)
 		return r->outcome;
-	return r->again ? OUTCOME_UPSTREAM_GONE : OUTCOME_NOT_SENT;
+	return r->resent ? OUTCOME_UPSTREAM_GONE : OUTCOME_NOT_SENT;
 }
 
 /* The journal says that it was allowed: what became of it must stand there too. */
@@ -195,6 +195,7 @@ static void send_allowed(struct pl_request *r, const struct pl_credential *c)
 	    .inject_query = rk_secret_slice(&c->query),
 	    .masks = rk_slice(c->masks, c->masks_n),
 	    .cut_at_ms = r->flight.key->expires_ms,
+	    .dial = rk_secret_slice(&c->dialling),
 	};
 
 	put_limits(&m, &r->limits);
@@ -204,13 +205,15 @@ static void send_allowed(struct pl_request *r, const struct pl_credential *c)
 		r->state = PL_RUNNING;
 }
 
-/* It was rotated since, or is wanted for a second try; the row stands. */
+/* It was rotated since, or is wanted for a second try: nothing is pooled for it. The row
+ * stands. */
 static void take_fresh_credential(struct pl_request *r)
 {
 	struct pipeline *p = r->p;
 	struct index_conn *conn = r->flight.conn;
 
-	if (!pl_batch_room(p, pl_credential_bytes(conn))) {
+	r->dial = true;
+	if (!pl_batch_room(p, pl_credential_bytes(conn, true))) {
 		refuse_late(r, REASON_OVERLOADED, "out of memory");
 		return;
 	}
@@ -329,7 +332,7 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 	authorize_limits(d, now, &limits);
 	r = overloaded(p) ? NULL : request_new(p);
 	if (d->reason == REASON_OK)
-		extra = pl_credential_bytes(d->conn);
+		extra = pl_credential_bytes(d->conn, m->dial);
 	if (!r || !pl_batch_room(p, extra)) {
 		if (r)
 			request_free(p, r);
@@ -339,6 +342,7 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 	memcpy(r->request_id, m->request_id, sizeof r->request_id);
 	r->reason = (uint16_t)d->reason;
 	r->limits = limits;
+	r->dial = m->dial != 0;
 	if (request_row(p, r, m, now_ms)) {
 		request_free(p, r);
 		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
@@ -366,7 +370,7 @@ int pipeline_complete(struct pipeline *p, struct relay_link *link, uint64_t id,
 	if (!r)
 		return RK_E_PROTOCOL;
 	if (r->state == PL_WAITING) {
-		r->outcome = r->again ? m->outcome : OUTCOME_NOT_SENT;
+		r->outcome = r->resent ? m->outcome : OUTCOME_NOT_SENT;
 		request_unlink(p, r);
 		return 0;
 	}
@@ -386,7 +390,8 @@ static enum reason judge_again(const struct pl_request *r)
 	return overloaded(p) ? REASON_OVERLOADED : judge(r);
 }
 
-int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id)
+int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id,
+                   const struct msg_again *m)
 {
 	struct pl_request *r = request_find(p, link, id);
 	enum reason now;
@@ -394,6 +399,7 @@ int pipeline_again(struct pipeline *p, struct relay_link *link, uint64_t id)
 	if (!r || r->state != PL_RUNNING || r->again)
 		return RK_E_PROTOCOL;
 	r->again = true;
+	r->resent = m->sent != 0;
 	r->state = PL_WAITING;
 	now = judge_again(r);
 	if (now != REASON_OK)

@@ -69,7 +69,7 @@ static struct rk_slice response_detail(const struct pl_request *r, struct rk_sli
                                        char *to, size_t cap)
 {
 	static const struct rk_slice mark = {"retried, ", 9};
-	size_t n = r->again && r->state == PL_RUNNING ? mark.n : 0;
+	size_t n = r->resent && r->state == PL_RUNNING ? mark.n : 0;
 
 	memcpy(to, mark.p, n);
 	if (n && said.n == 0)

@@ -6,73 +6,89 @@
 #include "base/clock.h"
 
 enum {
-	PING_MS = 1000,
 	QUICK_A_BATCH = 4, /* of them behind one commit; more are better off in parallel */
 };
 
 /* ---- who waits ---- */
 
-static void wait_at(struct pl_request *r, struct index_conn *conn)
+static void wait_in(struct pl_request *r, struct index_lane *lane)
 {
-	r->waits = true;
+	r->lane = lane;
 	r->wait_next = NULL;
-	r->wait_prev = conn->waiting ? conn->waiting_last : NULL;
+	r->wait_prev = lane->waiting ? lane->waiting_last : NULL;
 	if (r->wait_prev)
 		r->wait_prev->wait_next = r;
 	else
-		conn->waiting = r;
-	conn->waiting_last = r;
+		lane->waiting = r;
+	lane->waiting_last = r;
 }
 
 void pl_request_waits_no_more(struct pl_request *r)
 {
-	struct index_conn *conn = r->flight.conn;
+	struct index_lane *lane = r->lane;
 
-	if (!r->waits)
+	if (!lane)
 		return;
-	r->waits = false;
+	r->lane = NULL;
 	if (r->wait_prev)
 		r->wait_prev->wait_next = r->wait_next;
 	else
-		conn->waiting = r->wait_next;
+		lane->waiting = r->wait_next;
 	if (r->wait_next)
 		r->wait_next->wait_prev = r->wait_prev;
 	else
-		conn->waiting_last = r->wait_prev;
+		lane->waiting_last = r->wait_prev;
+}
+
+static struct rk_slice put_blob(struct pl_batch *b, struct rk_slice blob)
+{
+	struct rk_slice copy = rk_slice(b->mem + b->used, blob.n);
+
+	if (blob.n)
+		memcpy(b->mem + b->used, blob.p, blob.n);
+	b->used += blob.n;
+	return copy;
 }
 
 void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn)
 {
+	bool dial = r->dial && index_conn_dials_secretly(conn);
+	struct index_lane *lane = &conn->lane[dial];
 	struct pl_batch *b = p->open;
-	struct pl_credential *c = conn->fresh;
+	struct pl_credential *c = lane->fresh;
 
-	wait_at(r, conn);
-	if (c && conn->fresh_batch == b->number && c->upstream_id == conn->upstream_id)
+	wait_in(r, lane);
+	if (c && lane->fresh_batch == b->number && c->upstream_id == conn->upstream_id)
 		return;
 	c = &b->credential[b->credentials++];
 	*c = (struct pl_credential){
 	    .p = p,
 	    .batch = b,
 	    .conn = conn,
+	    .lane = lane,
 	    .upstream_id = conn->upstream_id,
-	    .blob = rk_slice(b->mem + b->used, conn->blob.n),
+	    .blob = put_blob(b, conn->blob),
+	    .dial = dial,
 	};
-	if (conn->blob.n)
-		memcpy(b->mem + b->used, conn->blob.p, conn->blob.n);
-	b->used += conn->blob.n;
 	c->place = credential_place(rk_str(conn->id), conn->credential_version, c->place_mem);
+	if (dial) {
+		c->key_blob = put_blob(b, conn->identity.blob);
+		c->key_version = conn->identity.version;
+		c->proxy_blob = put_blob(b, conn->proxy.blob);
+		c->proxy_version = conn->proxy.version;
+	}
 	index_conn_ref(conn);
-	conn->fresh = c;
-	conn->fresh_batch = b->number;
+	lane->fresh = c;
+	lane->fresh_batch = b->number;
 }
 
 /*
- * Answers those who wait at the connection and whose row is durable. One may be sent back to
- * wait, at the end of the list (its credential was rotated): not a second time now.
+ * Answers those who wait for such a credential and whose row is durable. One may be sent back
+ * to wait, at the end of the list (its credential was rotated): not a second time now.
  */
 static void answer_waiting(const struct pl_credential *c)
 {
-	struct pl_request *last = c->conn->waiting_last, *next = c->conn->waiting, *r;
+	struct pl_request *last = c->lane->waiting_last, *next = c->lane->waiting, *r;
 
 	while ((r = next)) {
 		next = r == last ? NULL : r->wait_next;
@@ -104,6 +120,46 @@ static int take_fingerprints(struct pl_credential *c, const struct rk_secret *pl
 	return err;
 }
 
+static int unwrap_one(struct pl_credential *c, enum store_egress_kind kind,
+                      struct rk_slice blob, uint32_t version, struct rk_secret *out,
+                      struct rk_fault *fault)
+{
+	const struct pipeline_backend *be = &c->p->params.backend;
+	char mem[CREDENTIAL_PLACE_MAX];
+
+	if (!blob.n)
+		return 0;
+	return be->unwrap(be->arg, blob,
+	                  credential_dial_place(kind, rk_str(c->conn->id), version, mem), out,
+	                  fault);
+}
+
+/* What the relay needs to make a connection, as one record in secret memory. */
+static int unwrap_dial(struct pl_credential *c, struct rk_fault *fault)
+{
+	RK_SECRET_AUTO key = {0};
+	RK_SECRET_AUTO proxy = {0};
+	struct msg_dial m;
+	ssize_t n;
+	int err;
+
+	err = unwrap_one(c, STORE_IDENTITY, c->key_blob, c->key_version, &key, fault);
+	if (!err)
+		err =
+		    unwrap_one(c, STORE_PROXY, c->proxy_blob, c->proxy_version, &proxy, fault);
+	m = (struct msg_dial){.client_key = rk_secret_slice(&key),
+	                      .proxy_secret = rk_secret_slice(&proxy)};
+	if (!err)
+		err = rk_secret_alloc(&c->dialling, record_size(&msg_dial_desc, &m));
+	if (err)
+		return err;
+	n = record_encode(&msg_dial_desc, &m, c->dialling.p, c->dialling.cap);
+	if (n < 0)
+		return (int)n;
+	c->dialling.len = (size_t)n;
+	return 0;
+}
+
 static void unwrap(struct pl_credential *c)
 {
 	const struct pipeline_backend *be = &c->p->params.backend;
@@ -118,39 +174,38 @@ static void unwrap(struct pl_credential *c)
 	if (!c->err)
 		c->err = take_fingerprints(c, &plain);
 	rk_secret_free(&plain);
+	if (!c->err && c->dial)
+		c->err = unwrap_dial(c, &fault);
 	if (c->err)
 		snprintf(c->err_text, sizeof c->err_text, "%.*s", (int)sizeof c->err_text - 1,
 		         fault.text[0] ? fault.text : rk_strerror(c->err));
 	c->unwrap_us = (uint32_t)(rk_mono_us() - start);
 }
 
-static void token_lost(struct pipeline *p, const char *why);
-
 static void start(struct pl_credential *c)
 {
-	struct index_conn *conn = c->conn;
+	struct index_lane *lane = c->lane;
 
 	c->started = true;
 	c->batch->waiting++;
 	c->p->unwrapping++;
-	if (conn->unwrapping_id != c->upstream_id)
-		conn->unwrapping = 0;
-	conn->unwrapping_id = c->upstream_id;
-	conn->unwrapping++;
+	if (lane->unwrapping_id != c->upstream_id)
+		lane->unwrapping = 0;
+	lane->unwrapping_id = c->upstream_id;
+	lane->unwrapping++;
 }
 
 static void finish(struct pl_credential *c)
 {
-	struct index_conn *conn = c->conn;
-	struct pipeline *p = c->p;
+	struct index_lane *lane = c->lane;
 
 	c->finished = true;
 	c->batch->waiting--;
-	p->unwrapping--;
-	if (conn->unwrapping_id == c->upstream_id)
-		conn->unwrapping--;
-	if (conn->last == c)
-		conn->last = NULL;
+	c->p->unwrapping--;
+	if (lane->unwrapping_id == c->upstream_id)
+		lane->unwrapping--;
+	if (lane->last == c)
+		lane->last = NULL;
 }
 
 static void note_result(struct pl_credential *c)
@@ -160,7 +215,7 @@ static void note_result(struct pl_credential *c)
 	p->counters.unwraps++;
 	p->token_quick = !c->err && c->unwrap_us < p->params.quick_us;
 	if (c->err == RK_E_TOKEN)
-		token_lost(p, c->err_text);
+		pl_token_lost(p, c->err_text);
 }
 
 static void unwrap_work(struct worker_job *job)
@@ -191,7 +246,7 @@ static void unwrap_done(struct worker_job *job)
 static void start_on_pool(struct pl_credential *c)
 {
 	start(c);
-	c->conn->last = c;
+	c->lane->last = c;
 	c->job = (struct worker_job){.work = unwrap_work, .done = unwrap_done};
 	worker_submit(c->p->params.token_pool, &c->job);
 }
@@ -199,19 +254,19 @@ static void start_on_pool(struct pl_credential *c)
 /* Whether an unwrap that serves the credential's requests will end, without another one. */
 static bool is_coming(const struct pl_credential *c)
 {
-	const struct index_conn *conn = c->conn;
+	const struct index_lane *lane = c->lane;
 
-	return conn->unwrapping && conn->unwrapping_id == c->upstream_id;
+	return lane->unwrapping && lane->unwrapping_id == c->upstream_id;
 }
 
 /* As many at once as there are threads, but only one of them in the queue: others want some. */
 static bool is_enough(const struct pl_credential *c)
 {
-	const struct pl_credential *last = c->conn->last;
+	const struct pl_credential *last = c->lane->last;
 
 	if (!is_coming(c))
 		return false;
-	return c->conn->unwrapping >= c->p->params.token_threads ||
+	return c->lane->unwrapping >= c->p->params.token_threads ||
 	       (last && !atomic_load_explicit(&last->begun, memory_order_relaxed));
 }
 
@@ -244,21 +299,22 @@ void pl_credentials_unwrapped(struct pl_batch *b)
 	}
 }
 
-/* Who waits with a durable row for a second try: the journal went away under it. */
-static void fail_second_tries(const struct index_conn *conn)
+/* Who waits with a durable row (for a second try, or a rotated credential): the journal went
+ * away under it. */
+static void fail_waiting(const struct index_lane *lane)
 {
 	struct pl_request *r, *next;
 
-	for (r = conn->waiting; r; r = next) {
+	for (r = lane->waiting; r; r = next) {
 		next = r->wait_next;
-		if (r->again)
+		if (r->row_durable)
 			pl_request_failed(r);
 	}
 }
 
-static bool anyone_ready(const struct index_conn *conn)
+static bool anyone_ready(const struct index_lane *lane)
 {
-	const struct pl_request *r = conn->waiting;
+	const struct pl_request *r = lane->waiting;
 
 	while (r && !r->row_durable)
 		r = r->wait_next;
@@ -271,10 +327,10 @@ void pl_credentials_settle(struct pl_batch *b)
 		struct pl_credential *c = &b->credential[i];
 
 		if (b->failed)
-			fail_second_tries(c->conn);
+			fail_waiting(c->lane);
 		else if (c->finished)
 			answer_waiting(c);
-		else if (!c->started && !is_coming(c) && anyone_ready(c->conn))
+		else if (!c->started && !is_coming(c) && anyone_ready(c->lane))
 			start_on_pool(c); /* the one it relied on has ended before the commit */
 		if (c->finished || !c->started)
 			pl_credential_drop(c);
@@ -285,92 +341,8 @@ void pl_credential_drop(struct pl_credential *c)
 {
 	rk_secret_free(&c->headers);
 	rk_secret_free(&c->query);
+	rk_secret_free(&c->dialling);
 	if (c->conn)
 		index_conn_unref(c->conn);
 	c->conn = NULL;
-}
-
-/* ---- the token ---- */
-
-static void arm(struct pipeline *p, int ms)
-{
-	struct timeval wait = {ms / 1000, ms % 1000 * 1000};
-
-	evtimer_add(p->token_timer, &wait);
-}
-
-static void token_lost(struct pipeline *p, const char *why)
-{
-	if (!p->unsealed)
-		return;
-	p->unsealed = false;
-	pl_row_state(p, "token.lost", why);
-	pl_gate(p);
-	arm(p, p->params.retry_ms);
-}
-
-static void token_work(struct worker_job *job)
-{
-	struct pipeline *p =
-	    (struct pipeline *)((char *)job - offsetof(struct pipeline, token_job));
-	const struct pipeline_backend *be = &p->params.backend;
-
-	p->token_fault.text[0] = '\0';
-	p->token_err =
-	    p->token_pinged ? be->ping(be->arg) : be->reconnect(be->arg, &p->token_fault);
-}
-
-static void token_done(struct worker_job *job)
-{
-	struct pipeline *p =
-	    (struct pipeline *)((char *)job - offsetof(struct pipeline, token_job));
-
-	p->token_busy = false;
-	if (p->token_pinged) {
-		if (p->token_err == RK_E_TOKEN)
-			token_lost(p, "the token does not answer");
-		else if (p->unsealed)
-			arm(p, PING_MS);
-		return;
-	}
-	if (p->token_err == RK_E_PIN) {
-		/* trying again could lock the token: a person must look */
-		pl_row_state(p, "token.pin-refused", p->token_fault.text);
-		return;
-	}
-	if (p->token_err) {
-		arm(p, p->params.retry_ms);
-		return;
-	}
-	p->unsealed = true;
-	pl_row_state(p, "token.back", "");
-	pl_gate(p);
-	if (p->params.backend.ping)
-		arm(p, PING_MS);
-}
-
-static void on_token_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct pipeline *p = arg;
-
-	(void)fd;
-	(void)what;
-	if (p->token_busy) {
-		arm(p, p->params.retry_ms);
-		return;
-	}
-	p->token_busy = true;
-	p->token_pinged = p->unsealed;
-	worker_submit(p->params.token_pool, &p->token_job);
-}
-
-int pl_token_watch(struct pipeline *p)
-{
-	p->token_job = (struct worker_job){.work = token_work, .done = token_done};
-	p->token_timer = evtimer_new(loop_base(p->params.loop), on_token_timer, p);
-	if (!p->token_timer)
-		return RK_E_NOMEM;
-	if (p->params.backend.ping)
-		arm(p, PING_MS);
-	return 0;
 }

@@ -49,7 +49,8 @@ void relay_link_send(struct relay_link *link, enum ipc_type type, uint64_t id, c
 
 static uint32_t public_flags(const struct index_conn *c)
 {
-	return c->flags | (auth_style_is_query(&c->auth) ? UPSTREAM_QUERY_AUTH : 0);
+	return c->flags | (auth_style_is_query(&c->auth) ? UPSTREAM_QUERY_AUTH : 0) |
+	       (c->proxy.blob.n ? UPSTREAM_PROXY_SECRET : 0);
 }
 
 static struct rk_slice set_headers(const struct auth_style *a, char *mem, size_t cap)
@@ -79,6 +80,8 @@ static int push_upstream(struct relay_link *link, const struct index_conn *c, ui
 	    .flags = public_flags(c),
 	    .ca_pem = c->ca_pem,
 	    .set_headers = set_headers(&c->auth, headers, sizeof headers),
+	    .egress = c->proxy.public,
+	    .client_chain = c->identity.public,
 	};
 
 	return relay_link_try_send(link, MSG_UPSTREAM, 0, &m);
@@ -194,7 +197,7 @@ static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 		err = p ? pipeline_complete(p, link, m->id, &m->body.complete) : RK_E_PROTOCOL;
 		break;
 	case MSG_AGAIN:
-		err = p ? pipeline_again(p, link, m->id) : RK_E_PROTOCOL;
+		err = p ? pipeline_again(p, link, m->id, &m->body.again) : RK_E_PROTOCOL;
 		break;
 	case MSG_REFUSED:
 		if (p)

@@ -278,13 +278,13 @@ static void set_cut(struct exchange *ex, int64_t cut_at_ms)
 
 void exchange_ask_again(struct exchange *ex)
 {
-	static const struct msg_empty empty;
+	const struct msg_again m = {.sent = 1};
 	struct relay *r = ex->relay;
 
 	rk_secret_free(&ex->head);
 	upstream_close(ex->conn);
 	ex->conn = NULL;
-	if (!r->keeper || ipc_peer_send(r->keeper, MSG_AGAIN, ex->id, &empty) < 0) {
+	if (!r->keeper || ipc_peer_send(r->keeper, MSG_AGAIN, ex->id, &m) < 0) {
 		exchange_fail(ex, OUTCOME_UPSTREAM_GONE, REASON_UPSTREAM_FAILED,
 		              "upstream_closed");
 		return;

@@ -28,6 +28,7 @@ static int send_config(const struct supervisor *sv, const struct child *c, int s
 {
 	const struct rk_config *cfg = &sv->config;
 	char env[MSG_MAX_LIST], proxies[RK_CIDRS_MAX * (RK_CIDR_TEXT + 4)];
+	char egress[EGRESS_TEXT];
 	size_t used = 0;
 	struct msg_setup m = {
 	    .role = (uint8_t)c->role,
@@ -51,6 +52,7 @@ static int send_config(const struct supervisor *sv, const struct child *c, int s
 		m.trusted_proxies = rk_slice(proxies, used);
 		m.max_connections = cfg->max_connections;
 		m.max_connections_per_client = cfg->max_connections_per_client;
+		m.egress = rk_str(egress_format(&cfg->egress, egress));
 	}
 	/* where the token is and how to log in is the keeper's alone */
 	if (c->role == IPC_KEEPER) {

@@ -67,6 +67,14 @@ struct world {
 	uint64_t next_id;
 	struct msg_decision decision;
 	unsigned decisions;
+	bool dial, dialled; /* asked for with world_ask(); came with the decision */
+	unsigned char dial_key[MSG_MAX_CLIENT_KEY];
+	size_t dial_key_n;
+	char dial_proxy[MSG_MAX_PROXY_SECRET + 1];
+	/* of the last UPSTREAM */
+	char upstream_egress[MSG_MAX_EGRESS + 1];
+	uint32_t upstream_flags;
+	size_t upstream_chain_n;
 
 	struct pipeline_tail tail;
 	struct world_row row[WORLD_ROWS];
@@ -201,6 +209,18 @@ static inline void world_hold_store(struct world *w)
 
 /* ---- the relay ---- */
 
+/* A test may hold secrets where it likes. */
+static void world_keep_dial(struct world *w, struct rk_slice encoded)
+{
+	struct msg_dial m;
+
+	assert_int_equal(record_decode(&msg_dial_desc, encoded, &m), 0);
+	assert_true(m.client_key.n <= sizeof w->dial_key);
+	memcpy(w->dial_key, m.client_key.p, m.client_key.n);
+	w->dial_key_n = m.client_key.n;
+	assert_true(rk_slice_cstr(m.proxy_secret, w->dial_proxy, sizeof w->dial_proxy));
+}
+
 static void world_relay_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 {
 	struct world *w = arg;
@@ -209,6 +229,10 @@ static void world_relay_message(struct ipc_peer *peer, struct ipc_message *m, vo
 	if (m->type == MSG_UPSTREAM) {
 		w->upstreams++;
 		w->last_replaces = m->body.upstream.replaces;
+		w->upstream_flags = m->body.upstream.flags;
+		w->upstream_chain_n = m->body.upstream.client_chain.n;
+		assert_true(rk_slice_cstr(m->body.upstream.egress, w->upstream_egress,
+		                          sizeof w->upstream_egress));
 	} else if (m->type == MSG_UPSTREAM_DROP) {
 		w->drops++;
 	} else if (m->type == MSG_CUT) {
@@ -220,6 +244,9 @@ static void world_relay_message(struct ipc_peer *peer, struct ipc_message *m, vo
 	} else if (m->type == MSG_DECISION) {
 		w->decisions++;
 		w->decision = m->body.decision;
+		w->dialled = m->body.decision.dial.n > 0;
+		if (w->dialled)
+			world_keep_dial(w, m->body.decision.dial);
 	}
 }
 
@@ -588,6 +615,7 @@ static inline unsigned world_ask(struct world *w, const char *conn, const char *
 	    .conn = rk_str(conn),
 	    .method = rk_str("GET"),
 	    .rest = rk_str("/x"),
+	    .dial = w->dial,
 	};
 	unsigned before = w->decisions;
 

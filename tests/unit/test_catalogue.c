@@ -44,6 +44,7 @@ static const struct permit permits[] = {
     {MSG_AUDIT_ENTRY, "kt", IPC_PHASE_SERVE},    {MSG_AUDIT_VERIFY, "tk", IPC_PHASE_SERVE},
     {MSG_AUDIT_VERIFIED, "kt", IPC_PHASE_SERVE}, {MSG_DONE, "kt kw", IPC_PHASE_SERVE},
     {MSG_AGAIN, "rk", IPC_PHASE_SERVE},          {MSG_EXPIRY, "kr", IPC_PHASE_SERVE},
+    {MSG_CONN_IDENTITY, "tk", IPC_PHASE_SERVE},  {MSG_CONN_PROXY, "tk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {

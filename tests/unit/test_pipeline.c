@@ -18,6 +18,7 @@
 #include "http/mask.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
+#include "tests/lib/identity.h"
 #include "tests/lib/policy_sample.h"
 
 enum { MAX_SEEN = 4096, PATIENCE_MS = 5000, RETRY_MS = 20 };
@@ -29,6 +30,8 @@ struct seen_decision {
 	uint32_t upstream_id;
 	int64_t cut_at_ms;
 	char headers[64];
+	char key[64], proxy[64];    /* what it brought for a dial */
+	bool dials;                 /* whether it brought anything */
 	struct msg_decision limits; /* its numbers only */
 	struct mask mask;
 };
@@ -191,6 +194,18 @@ static void on_gate(bool unsealed, bool audit_ok, void *arg)
 
 /* ---- the relay ---- */
 
+static void keep_dial(struct seen_decision *d, struct rk_slice encoded)
+{
+	struct msg_dial m;
+
+	d->dials = encoded.n > 0;
+	if (!d->dials)
+		return;
+	assert_int_equal(record_decode(&msg_dial_desc, encoded, &m), 0);
+	assert_true(rk_slice_cstr(m.client_key, d->key, sizeof d->key));
+	assert_true(rk_slice_cstr(m.proxy_secret, d->proxy, sizeof d->proxy));
+}
+
 static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 {
 	struct world *w = arg;
@@ -210,6 +225,7 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 		assert_true(rk_slice_cstr(m->body.decision.inject_headers, d->headers,
 		                          sizeof d->headers));
 		assert_int_equal(mask_init(&d->mask, m->body.decision.masks), 0);
+		keep_dial(d, m->body.decision.dial);
 		if (d->reason == REASON_OK && d->upstream_id > w->last_upstream)
 			w->unknown_upstream = true;
 		break;
@@ -442,9 +458,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ask(struct world *w, uint64_t id, const char *conn)
+static void ask_dial(struct world *w, uint64_t id, const char *conn, bool dial)
 {
 	struct msg_authorize m = {
+	    .dial = dial,
 	    .request_id = {(uint8_t)id, (uint8_t)(id >> 8)},
 	    .key = rk_slice(w->key.text, w->key.len),
 	    .conn = rk_str(conn),
@@ -453,6 +470,11 @@ static void ask(struct world *w, uint64_t id, const char *conn)
 	};
 
 	assert_int_equal(ipc_peer_send(w->relay, MSG_AUTHORIZE, id, &m), 0);
+}
+
+static void ask(struct world *w, uint64_t id, const char *conn)
+{
+	ask_dial(w, id, conn, false);
 }
 
 static void complete(struct world *w, uint64_t id)
@@ -465,7 +487,7 @@ static void complete(struct world *w, uint64_t id)
 
 static void send_again(struct world *w, uint64_t id)
 {
-	const struct msg_empty m = {0};
+	const struct msg_again m = {.sent = 1};
 
 	assert_int_equal(ipc_peer_send(w->relay, MSG_AGAIN, id, &m), 0);
 }
@@ -1032,6 +1054,33 @@ static void requests_through_a_frozen_connection_are_cut_and_no_others(void **st
 	assert_int_equal(w->cut_reason, REASON_CONN_DISABLED);
 }
 
+static void who_waits_for_a_rotated_credential_is_refused_when_the_journal_goes(void **state)
+{
+	struct world *w = *state;
+	struct store_credential next = {
+	    .version = 2, .blob = rk_str("newer"), .hint = rk_str("")};
+	uint32_t old = w->conn_a->upstream_id;
+
+	ask_while_unwraps_are_held(w, 1);
+	assert_int_equal(index_conn_rotate(w->ix, w->conn_a, &next, 1), 0);
+	relay_links_conn_changed(w->links, w->conn_a, old);
+	set_hold(w, &w->hold_append, true);
+	ask(w, 2, "other");
+	some_turns(w);
+	let_unwraps(w, 1); /* of the old one: the new one is wanted by the next batch */
+	WAIT_FOR(w, counters(w).unwraps == 1);
+	set_err(w, &w->append_err, RK_E_FULL);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_int_equal(w->decision[0].reason, REASON_AUDIT_UNAVAILABLE);
+	assert_int_equal(w->decision[1].reason, REASON_AUDIT_UNAVAILABLE);
+	set_hold(w, &w->hold_unwrap, false);
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_NOT_SENT);
+	WAIT_FOR(w, counters(w).in_flight == 0);
+}
+
 static void a_credential_rotated_meanwhile_is_used_in_its_new_version(void **state)
 {
 	struct world *w = *state;
@@ -1243,6 +1292,119 @@ static void what_was_cut_hears_of_no_expiry(void **state)
 	WAIT_FOR(w, w->cuts == 1);
 	some_turns(w);
 	assert_int_equal(w->expiries, 0);
+}
+
+/* ---- what a dial takes ---- */
+
+static void set_egress(struct world *w, enum store_egress_kind kind, uint32_t version,
+                       const char *public, const char *blob)
+{
+	struct store_egress e = {
+	    .version = version, .public = rk_str(public), .blob = rk_str(blob)};
+	uint32_t old = w->conn_a->upstream_id;
+
+	assert_int_equal(index_conn_set_egress(w->ix, w->conn_a, kind, &e, 1), 0);
+	assert_int_not_equal(w->conn_a->upstream_id, old);
+	relay_links_conn_changed(w->links, w->conn_a, old);
+}
+
+static struct identity identity;
+
+static void the_secrets_of_a_dial_come_only_with_one(void **state)
+{
+	struct world *w = *state;
+
+	identity_make(&identity, "broker", 1);
+	set_egress(w, STORE_IDENTITY, 3, identity.certificate, "key");
+	set_egress(w, STORE_PROXY, 1, "http://proxy:1", "proxy");
+	ask_dial(w, 1, "openai", false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_false(w->decision[0].dials);
+	assert_int_equal(counters(w).unwraps, 1);
+	assert_int_equal(w->unwraps, 1);
+	ask_dial(w, 2, "openai", true);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_string_equal(w->decision[1].headers, "Authorization: Bearer plain-wrapped\r\n");
+	assert_string_equal(w->decision[1].key, "plain-key");
+	assert_string_equal(w->decision[1].proxy, "plain-proxy");
+	assert_int_equal(w->unwraps, 4);
+	assert_string_equal(w->last_place, "proxy|conn_a|1");
+	/* the other connection has none: it costs nothing to ask */
+	ask_dial(w, 3, "other", true);
+	WAIT_FOR(w, w->decisions == 3);
+	assert_false(w->decision[2].dials);
+	assert_int_equal(w->unwraps, 5);
+	/* nor has one whose proxy asks for nothing */
+	set_egress(w, STORE_PROXY, 2, "http://proxy:1", "");
+	ask_dial(w, 4, "openai", true);
+	WAIT_FOR(w, w->decisions == 4);
+	assert_string_equal(w->decision[3].key, "plain-key");
+	assert_string_equal(w->decision[3].proxy, "");
+	assert_string_equal(w->last_place, "identity|conn_a|3");
+}
+
+static void a_batch_unwraps_for_those_that_dial_and_those_that_do_not(void **state)
+{
+	struct world *w = *state;
+
+	set_egress(w, STORE_PROXY, 1, "http://proxy:1", "proxy");
+	for (uint64_t i = 0; i < 40; i++)
+		ask_dial(w, i, "openai", i % 4 == 0);
+	WAIT_FOR(w, w->decisions == 40);
+	assert_int_equal(counters(w).batches, 1);
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(w->decision[i].dials, w->decision[i].id % 4 == 0);
+	/* the credential twice, the proxy's once */
+	assert_int_equal(w->unwraps, 3);
+}
+
+static void a_dial_s_secret_that_does_not_open_refuses_the_request(void **state)
+{
+	struct world *w = *state;
+
+	set_egress(w, STORE_PROXY, 1, "http://proxy:1", "proxy");
+	set_err(w, &w->unwrap_err, RK_E_CORRUPT);
+	ask_dial(w, 1, "openai", true);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].reason, REASON_SEALED);
+	assert_false(w->decision[0].dials);
+}
+
+static void who_asks_again_without_having_sent_gets_the_dial_and_no_mark(void **state)
+{
+	const struct msg_again unsent = {.sent = 0};
+	struct world *w = *state;
+
+	set_egress(w, STORE_PROXY, 1, "http://proxy:1", "proxy");
+	run_one(w, 1);
+	assert_false(w->decision[0].dials);
+	assert_int_equal(ipc_peer_send(w->relay, MSG_AGAIN, 1, &unsent), 0);
+	WAIT_FOR(w, w->decisions == 2);
+	assert_string_equal(w->decision[1].proxy, "plain-proxy");
+	complete(w, 1);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 1));
+	assert_string_equal(find_row(w, AUDIT_RESPONSE, 1)->detail, "");
+	/* refused then, it was never sent */
+	run_one(w, 2);
+	w->key.key->revoked_ms = 1;
+	assert_int_equal(ipc_peer_send(w->relay, MSG_AGAIN, 2, &unsent), 0);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 2));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 2)->outcome, OUTCOME_NOT_SENT);
+}
+
+static void a_request_that_meets_a_new_identity_dials_with_it(void **state)
+{
+	struct world *w = *state;
+
+	set_egress(w, STORE_PROXY, 1, "http://proxy:1", "old");
+	set_hold(w, &w->hold_unwrap, true);
+	ask_dial(w, 1, "openai", false);
+	some_turns(w);
+	set_egress(w, STORE_PROXY, 2, "http://proxy:2", "new");
+	set_hold(w, &w->hold_unwrap, false);
+	WAIT_FOR(w, w->decisions == 1);
+	assert_int_equal(w->decision[0].upstream_id, w->conn_a->upstream_id);
+	assert_string_equal(w->decision[0].proxy, "plain-new");
 }
 
 /* ---- a second try ---- */
@@ -1654,6 +1816,7 @@ int main(void)
 	    TEST(requests_in_flight_of_a_revoked_key_are_cut_once),
 	    TEST(requests_through_a_frozen_connection_are_cut_and_no_others),
 	    TEST(a_credential_rotated_meanwhile_is_used_in_its_new_version),
+	    TEST(who_waits_for_a_rotated_credential_is_refused_when_the_journal_goes),
 	    TEST(a_failing_journal_refuses_everything_and_recovers_by_itself),
 	    TEST(completions_in_the_failing_batch_are_kept),
 	    TEST(a_lost_token_seals_and_comes_back_by_itself),
@@ -1665,6 +1828,11 @@ int main(void)
 	    TEST(what_is_in_flight_learns_when_its_key_expires_now),
 	    TEST(what_waits_for_its_decision_learns_of_an_expiry_with_it),
 	    TEST(what_was_cut_hears_of_no_expiry),
+	    TEST(the_secrets_of_a_dial_come_only_with_one),
+	    TEST(a_batch_unwraps_for_those_that_dial_and_those_that_do_not),
+	    TEST(a_dial_s_secret_that_does_not_open_refuses_the_request),
+	    TEST(who_asks_again_without_having_sent_gets_the_dial_and_no_mark),
+	    TEST(a_request_that_meets_a_new_identity_dials_with_it),
 	    TEST(a_second_try_gets_its_credential_anew_and_no_rows_of_its_own),
 	    TEST(what_a_relay_says_of_a_second_try_stands_behind_the_mark),
 	    TEST(a_second_try_uses_the_credential_of_now),

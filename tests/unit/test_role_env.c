@@ -132,6 +132,7 @@ static void say_setup(int sock, enum ipc_role role)
 	m.proxy_protocol = 1;
 	m.max_connections = 4711;
 	m.max_connections_per_client = 12;
+	m.egress = rk_str("http://proxy:3128");
 	say(sock, MSG_SETUP, &m, -1);
 }
 
@@ -197,6 +198,7 @@ static int expect_everything(struct role_env *env, int err)
 	CHECK(env->proxy_protocol && env->trusted_proxies.count == 2);
 	CHECK(env->max_connections == 4711 && env->max_connections_per_client == 12);
 	CHECK(env->trusted_proxies.at[0].bits == 104 && env->trusted_proxies.at[1].bits == 128);
+	CHECK(env->egress.kind == EGRESS_PROXY && env->egress.port == 3128);
 	CHECK(env->listener >= 0);
 	CHECK(env->peer_count == 1 && env->peers[0].role == IPC_KEEPER);
 	CHECK(read(env->peers[0].fd, ping, 4) == 4 && memcmp(ping, "ping", 4) == 0);
