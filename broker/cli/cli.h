@@ -8,6 +8,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "base/buf.h"
 #include "base/config.h"
 #include "base/secret.h"
 #include "ipc/frame.h"
@@ -95,6 +96,25 @@ struct rk_slice cli_list_slice(const struct cli_list *l);
  */
 int cli_parse_ttl(const char *text, int64_t *ttl_ms);
 int cli_parse_time(const char *option, const char *text, int64_t *wall_ms);
+
+/* ---- cmd_conn.c, cmd_egress.c ---- */
+
+/* Sends a request whose answer is one connection, and shows it. */
+int cli_conn_call(struct cli *c, enum ipc_type type, const void *body);
+
+/* What options say of the way to an upstream, and what was read from the files they name. */
+struct cli_egress {
+	const char *proxy, *proxy_secret_file, *certificate_file,
+	    *key_file; /* NULL: not given */
+	struct rk_buf chain;
+	struct rk_secret key, proxy_secret;
+};
+/* Reads the files; `secret_file` is another one that may be standard input, or NULL. */
+int cli_egress_read(struct cli_egress *e, const char *secret_file);
+void cli_egress_free(struct cli_egress *e);
+
+int cli_conn_set_identity(struct cli *c, int argc, char **argv);
+int cli_conn_set_proxy(struct cli *c, int argc, char **argv);
 
 /* ---- commands ---- */
 

@@ -1,9 +1,42 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/render.h"
+
+static void print_egress(const json_t *doc)
+{
+	const json_t *cert = json_object_get(doc, "client_certificate");
+	const char *proxy = render_string(doc, "egress_proxy");
+
+	printf("%-20s", "client certificate");
+	render_print(stdout, json_is_object(cert) ? render_string(cert, "subject") : "none", 0);
+	if (json_is_object(cert))
+		printf(", expires %s", render_string(cert, "expires"));
+	printf("\n%-20s", "egress proxy");
+	render_print(stdout, *proxy ? proxy : "as configured", 0);
+	puts(json_is_true(json_object_get(doc, "egress_proxy_secret")) ? ", with a credential"
+	                                                               : "");
+}
+
+/* In a list: only what is out of the ordinary. */
+static void print_egress_short(const json_t *doc)
+{
+	const json_t *cert = json_object_get(doc, "client_certificate");
+	const char *proxy = render_string(doc, "egress_proxy");
+
+	if (*proxy) {
+		printf(strcmp(proxy, "none") == 0 ? " (direct)" : " via ");
+		render_print(stdout, strcmp(proxy, "none") == 0 ? "" : proxy, 0);
+	}
+	if (json_is_object(cert)) {
+		printf(" as ");
+		render_print(stdout, render_string(cert, "subject"), 0);
+		printf(" until %.10s", render_string(cert, "expires"));
+	}
+}
 
 static void print_conn(const json_t *doc)
 {
@@ -19,12 +52,25 @@ static void print_conn(const json_t *doc)
 	       json_is_true(json_object_get(doc, "enabled")) ? "enabled" : "disabled");
 	printf("%-20s%lld\n", "credential version",
 	       (long long)json_integer_value(json_object_get(doc, "credential_version")));
+	print_egress(doc);
 	printf("%-20s%lld\n", "live keys",
 	       (long long)json_integer_value(json_object_get(doc, "live_keys")));
 }
 
-/* Sends a request whose answer is one connection, and shows it. */
-static int call_conn(struct cli *c, enum ipc_type type, const void *body)
+static void warn_of_expiry(const struct msg_conn_info *i)
+{
+	char text[RK_TIME_TEXT];
+
+	if (!i->client_expires_ms || i->client_expires_ms > rk_wall_ms())
+		return;
+	rk_time_format(i->client_expires_ms, text);
+	fprintf(
+	    stderr,
+	    "relaykey: warning: the client certificate expired on %s: upstreams refuse it\n",
+	    text);
+}
+
+int cli_conn_call(struct cli *c, enum ipc_type type, const void *body)
 {
 	struct ipc_message m;
 	int status = cli_call(c, type, body, MSG_CONN_INFO, &m);
@@ -32,6 +78,7 @@ static int call_conn(struct cli *c, enum ipc_type type, const void *body)
 
 	if (status)
 		return status;
+	warn_of_expiry(&m.body.conn_info);
 	doc = render_conn(&m.body.conn_info);
 	if (c->json)
 		return render_json_line(doc);
@@ -83,12 +130,17 @@ static int conn_add(struct cli *c, int argc, char **argv)
 	    {"allow-encoded-slash", no_argument, NULL, 'E'},
 	    {"allow-set-cookie", no_argument, NULL, 'C'},
 	    {"auth", required_argument, NULL, 'a'},
+	    {"client-cert", required_argument, NULL, 'i'},
+	    {"client-key-file", required_argument, NULL, 'k'},
+	    {"egress-proxy", required_argument, NULL, 'x'},
+	    {"egress-proxy-secret-file", required_argument, NULL, 'X'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
 	struct msg_conn_add add = {0};
 	static struct cli_list auth;
 	const char *secret_file = NULL, *ca_file = NULL;
+	struct cli_egress egress = {0};
 	struct rk_buf ca = {0};
 	RK_SECRET_AUTO secret = {0};
 	struct rk_fault fault;
@@ -122,6 +174,18 @@ static int conn_add(struct cli *c, int argc, char **argv)
 			if (cli_list_add(&auth, optarg))
 				return CLI_USAGE;
 			break;
+		case 'i':
+			egress.certificate_file = optarg;
+			break;
+		case 'k':
+			egress.key_file = optarg;
+			break;
+		case 'x':
+			egress.proxy = optarg;
+			break;
+		case 'X':
+			egress.proxy_secret_file = optarg;
+			break;
 		case 'j':
 			c->json = true;
 			break;
@@ -138,11 +202,18 @@ static int conn_add(struct cli *c, int argc, char **argv)
 	if (ca_file && file_read(ca_file, MSG_MAX_PEM, &ca, &fault))
 		return cli_fail(CLI_FAILED, "%s", fault.text);
 	add.ca_pem = rk_buf_slice(&ca);
-	status = cli_read_secret(secret_file, "secret of the connection", &secret);
+	status = cli_egress_read(&egress, secret_file);
+	if (!status)
+		status = cli_read_secret(secret_file, "secret of the connection", &secret);
 	if (!status) {
 		add.secret = rk_secret_slice(&secret);
-		status = call_conn(c, MSG_CONN_ADD, &add);
+		add.egress = rk_str(egress.proxy);
+		add.proxy_secret = rk_secret_slice(&egress.proxy_secret);
+		add.client_chain = rk_buf_slice(&egress.chain);
+		add.client_key = rk_secret_slice(&egress.key);
+		status = cli_conn_call(c, MSG_CONN_ADD, &add);
 	}
+	cli_egress_free(&egress);
 	rk_buf_free(&ca);
 	return status;
 }
@@ -178,6 +249,7 @@ static int conn_list(struct cli *c, int argc, char **argv)
 		render_print(stdout, m.body.conn_info.enabled ? "enabled" : "disabled", 11);
 		render_print(stdout, render_string(doc, "secret"), 19);
 		render_print(stdout, render_string(doc, "base_url"), 0);
+		print_egress_short(doc);
 		putchar('\n');
 		json_decref(doc);
 	}
@@ -193,7 +265,7 @@ static int conn_show(struct cli *c, int argc, char **argv)
 	if (status)
 		return status;
 	body = (struct msg_ref){.ref = rk_str(ref)};
-	return call_conn(c, MSG_CONN_GET, &body);
+	return cli_conn_call(c, MSG_CONN_GET, &body);
 }
 
 static int conn_rotate(struct cli *c, int argc, char **argv)
@@ -208,7 +280,7 @@ static int conn_rotate(struct cli *c, int argc, char **argv)
 	if (status)
 		return status;
 	body = (struct msg_conn_rotate){.ref = rk_str(ref), .secret = rk_secret_slice(&secret)};
-	return call_conn(c, MSG_CONN_ROTATE, &body);
+	return cli_conn_call(c, MSG_CONN_ROTATE, &body);
 }
 
 static int set_state(struct cli *c, int argc, char **argv, bool enabled)
@@ -220,7 +292,7 @@ static int set_state(struct cli *c, int argc, char **argv, bool enabled)
 	if (status)
 		return status;
 	body = (struct msg_conn_state){.ref = rk_str(ref), .enabled = enabled};
-	return call_conn(c, MSG_CONN_STATE, &body);
+	return cli_conn_call(c, MSG_CONN_STATE, &body);
 }
 
 static int conn_disable(struct cli *c, int argc, char **argv)
@@ -259,10 +331,22 @@ const struct cli_command cli_conn_commands[] = {
      "usage: relaykey conn add NAME --base-url URL [--provider P] [--secret-file F|-]\n"
      "           [--ca FILE] [--allow-private] [--allow-encoded-slash] [--allow-set-cookie]\n"
      "           [--auth bearer | basic[:USER] | header:NAME[:PREFIX] | query:NAME]...\n"
-     "  The secret comes from the file, from standard input (-), or from a prompt.\n"},
+     "           [--client-cert FILE --client-key-file F|-]\n"
+     "           [--egress-proxy http://HOST:PORT|none [--egress-proxy-secret-file F|-]]\n"
+     "  The secret comes from the file, from standard input (-), or from a prompt.\n"
+     "  The client certificate is what the broker shows to the upstream: PEM, the leaf first.\n"
+     "  The proxy's secret is user:password.\n"},
     {"list", conn_list, "usage: relaykey conn list [--json]\n"},
     {"show", conn_show, "usage: relaykey conn show NAME [--json]\n"},
     {"rotate", conn_rotate, "usage: relaykey conn rotate NAME [--secret-file F|-] [--json]\n"},
+    {"set-identity", cli_conn_set_identity,
+     "usage: relaykey conn set-identity NAME --client-cert FILE --client-key-file F|- "
+     "[--json]\n"
+     "       relaykey conn set-identity NAME --none [--json]\n"},
+    {"set-proxy", cli_conn_set_proxy,
+     "usage: relaykey conn set-proxy NAME --egress-proxy http://HOST:PORT|none|default\n"
+     "           [--egress-proxy-secret-file F|-] [--json]\n"
+     "  default: as relaykeyd.conf says. Without a secret the earlier one is dropped.\n"},
     {"disable", conn_disable, "usage: relaykey conn disable NAME [--json]\n"},
     {"enable", conn_enable, "usage: relaykey conn enable NAME [--json]\n"},
     {"remove", conn_remove,

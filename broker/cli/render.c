@@ -54,9 +54,15 @@ static json_t *optional(struct rk_slice s)
 
 json_t *render_conn(const struct msg_conn_info *c)
 {
+	json_t *certificate =
+	    c->client_subject.n
+	        ? json_pack("{s:o, s:o}", "subject", render_text(c->client_subject), "expires",
+	                    render_time(c->client_expires_ms))
+	        : json_null();
+
 	return json_pack(
 	    "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:o, s:o, "
-	    "s:o, s:o, s:i}",
+	    "s:o, s:o, s:i, s:o, s:o, s:b}",
 	    "id", render_text(c->id), "name", render_text(c->name), "provider",
 	    optional(c->provider), "base_url", render_text(c->base_url), "auth",
 	    render_list(c->auth), "enabled", c->enabled, "allow_private",
@@ -66,7 +72,9 @@ json_t *render_conn(const struct msg_conn_info *c)
 	    "credential_version", (int)c->credential_version, "kek_generation",
 	    (int)c->kek_generation, "mechanism", render_text(c->mechanism), "secret",
 	    render_text(c->secret_hint), "created", render_time(c->created_ms), "updated",
-	    render_time(c->updated_ms), "live_keys", (int)c->live_keys);
+	    render_time(c->updated_ms), "live_keys", (int)c->live_keys, "client_certificate",
+	    certificate, "egress_proxy", optional(c->egress), "egress_proxy_secret",
+	    c->proxy_secret);
 }
 
 static json_t *render_grant(struct rk_slice encoded)
