@@ -8,7 +8,8 @@
 #include "http/h1.h"
 
 enum {
-	CONNECT_MAX_HEAD = 8192,      /* of the proxy's answer, interim ones included */
+	CONNECT_MAX_HEAD = 8192, /* of the proxy's answer */
+	CONNECT_MAX_INTERIM = 8,
 	CONNECT_MAX_CREDENTIAL = 512, /* "user:password" */
 };
 

@@ -354,6 +354,7 @@ int relay_new(const struct relay_params *p, struct relay **out, struct rk_fault 
 	r->max_per_client = p->max_per_client ? p->max_per_client : (r->max_clients + 1) / 2;
 	r->proxy_protocol = p->proxy_protocol;
 	r->trusted_proxies = p->trusted_proxies;
+	r->egress = p->egress;
 	err = open_all(r, p, fault);
 	if (err) {
 		if (p->keeper >= 0)

@@ -9,6 +9,7 @@
  *   transfer.c  its bytes, both ways; tunnel.c  the same once it is a WebSocket
  *   upstream.c  connections to upstreams: pool, dial;  resolve.c their addresses
  *   breaker.c   whether to dial at all;  addresses.c in which order
+ *   connecting.c  one through an egress proxy before its TLS: CONNECT
  *   engine.c    all of it together: accepting, the keeper's messages, stopping
  *
  * Whatever a callback of the loop may still see is freed at the end of the turn: relay_bury().
@@ -71,6 +72,7 @@ struct relay {
 	bool accepting;
 	bool proxy_protocol;
 	struct rk_cidrs trusted_proxies;
+	struct egress egress; /* of upstreams that say nothing else */
 
 	/* exchanges, by the lower half of their id */
 	struct exchange_slot *slots;

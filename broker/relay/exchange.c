@@ -257,8 +257,10 @@ static int build_head(struct exchange *ex, const struct msg_decision *m)
 	};
 	flow_start(&ex->up, (enum h1_body)ex->req->body, ex->req->content_length,
 	           ex->req->body == H1_BODY_CHUNKED);
-	/* a small body that is here already travels in the head's record */
-	if (ex->up.kind != H1_BODY_LENGTH || spare > TRANSFER_EARLY_BODY)
+	/* a small body that is here already travels in the head's record, but not where another
+	 * decision may be needed before the first byte is out: that wipes the head */
+	if (ex->up.kind != H1_BODY_LENGTH || spare > TRANSFER_EARLY_BODY ||
+	    upstream_dials_secretly(u))
 		spare = 0;
 	err =
 	    rewrite_request(ex->req, &to, m->inject_headers, m->inject_query, spare, &ex->head);
@@ -278,15 +280,15 @@ static void set_cut(struct exchange *ex, int64_t cut_at_ms)
 
 void exchange_ask_again(struct exchange *ex)
 {
-	const struct msg_again m = {.sent = 1};
+	const struct msg_again m = {.sent = ex->st >= EXCHANGE_SENDING && ex->head_off};
 	struct relay *r = ex->relay;
 
 	rk_secret_free(&ex->head);
 	upstream_close(ex->conn);
 	ex->conn = NULL;
 	if (!r->keeper || ipc_peer_send(r->keeper, MSG_AGAIN, ex->id, &m) < 0) {
-		exchange_fail(ex, OUTCOME_UPSTREAM_GONE, REASON_UPSTREAM_FAILED,
-		              "upstream_closed");
+		exchange_fail(ex, m.sent ? OUTCOME_UPSTREAM_GONE : OUTCOME_NOT_SENT,
+		              REASON_UPSTREAM_FAILED, "upstream_closed");
 		return;
 	}
 	ex->retried = true;
@@ -298,9 +300,17 @@ void exchange_ask_again(struct exchange *ex)
 	deadline_set(&r->deadlines, &ex->deadline, DEADLINE_DECISION);
 }
 
+/* A pooled connection was promised and is gone, and to make one takes more than was brought. */
+static bool lacks_dial(const struct exchange *ex, bool fresh, struct rk_slice dial)
+{
+	return upstream_dials_secretly(ex->upstream) && !dial.n &&
+	       (fresh || !upstream_has_idle(ex->relay, ex->upstream));
+}
+
 void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 {
 	struct relay *r = ex->relay;
+	bool fresh;
 	int err;
 
 	if (ex->st != EXCHANGE_ASKED)
@@ -324,6 +334,16 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	}
 	upstream_ref(ex->upstream);
+	/* a handshake is never sent twice: on nothing that may have died meanwhile */
+	fresh = ex->retried || ex->req->websocket;
+	if (lacks_dial(ex, fresh, m->dial)) {
+		if (ex->retried)
+			exchange_fail(ex, OUTCOME_NOT_SENT, REASON_OVERLOADED,
+			              "connection_changed");
+		else
+			exchange_ask_again(ex);
+		return;
+	}
 	err = echo_start(&ex->echo, m->masks);
 	if (!err)
 		err = build_head(ex, m);
@@ -334,15 +354,22 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 		return;
 	}
 	set_cut(ex, m->cut_at_ms);
-	/* a handshake is never sent twice: on nothing that may have died meanwhile */
-	exchange_connect(ex, ex->retried || ex->req->websocket);
+	exchange_connect(ex, fresh, m->dial);
 }
 
 /* ---- the upstream's connection ---- */
 
-void exchange_connect(struct exchange *ex, bool fresh)
+static const char *why_refused(const struct upstream *u)
+{
+	if (u->broken_ca)
+		return "ca_bundle_not_valid";
+	return u->broken_egress ? "client_certificate_or_proxy_not_valid" : NULL;
+}
+
+void exchange_connect(struct exchange *ex, bool fresh, struct rk_slice dial)
 {
 	struct relay *r = ex->relay;
+	const char *why;
 
 	switch (upstream_open(r, ex->upstream, ex, fresh, &ex->conn)) {
 	case UPSTREAM_OPENED:
@@ -350,14 +377,18 @@ void exchange_connect(struct exchange *ex, bool fresh)
 		return;
 	case UPSTREAM_COMING:
 		ex->st = EXCHANGE_DIALLING;
+		if (dial.n && upstream_take_dial(ex->conn, dial)) {
+			exchange_fail(ex, OUTCOME_NOT_SENT, REASON_OVERLOADED, "no_memory");
+			return;
+		}
 		deadline_set(&r->deadlines, &ex->deadline, DEADLINE_DIAL);
 		resolve_start(ex->conn);
 		return;
 	case UPSTREAM_REFUSED:
-		exchange_fail(
-		    ex, OUTCOME_NOT_SENT,
-		    ex->upstream->broken_ca ? REASON_UPSTREAM_REFUSED : REASON_OVERLOADED,
-		    ex->upstream->broken_ca ? "ca_bundle_not_valid" : "too_many_connections");
+		why = why_refused(ex->upstream);
+		exchange_fail(ex, OUTCOME_NOT_SENT,
+		              why ? REASON_UPSTREAM_REFUSED : REASON_OVERLOADED,
+		              why ? why : "too_many_connections");
 		return;
 	case UPSTREAM_RESTING:
 		exchange_fail(ex, OUTCOME_NOT_SENT, REASON_UPSTREAM_FAILED, "circuit_open");

@@ -75,7 +75,8 @@ void exchange_forget(struct exchange *ex);
 /* The exchange of an id, or NULL. */
 struct exchange *exchange_find(struct relay *r, uint64_t id);
 
-/* Asks for a second decision: the connection that the head went out on is dead. */
+/* Asks for a second decision: the connection that the head went out on is dead, or to make one
+ * takes a secret that the first did not bring. */
 void exchange_ask_again(struct exchange *ex);
 
 /* The keeper's answer; slices in m are used before this returns. */
@@ -96,8 +97,9 @@ void exchange_dial_failed(struct exchange *ex, enum reason reason, const char *d
 /* The client's connection is gone. */
 void exchange_client_gone(struct exchange *ex);
 
-/* Takes a connection (a fresh one if so wished), or waits for one. */
-void exchange_connect(struct exchange *ex, bool fresh);
+/* Takes a connection (a fresh one if so wished), or waits for one. `dial`: what the decision
+ * brought for that, encoded msg_dial or empty. */
+void exchange_connect(struct exchange *ex, bool fresh, struct rk_slice dial);
 
 /*
  * Ends it without a response of the upstream: the client gets a refusal, or a broken connection

@@ -40,6 +40,8 @@ static void add_upstream(struct relay *r, const struct msg_upstream *m)
 	u->retired = (struct deadline){.expired = on_retired, .arg = u};
 	if (u->broken_ca)
 		relay_log(r, "upstream_ca_not_valid", "conn", u->conn_id.p);
+	if (u->broken_egress)
+		relay_log(r, "upstream_egress_not_valid", "conn", u->conn_id.p);
 }
 
 static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)

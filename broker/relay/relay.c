@@ -100,6 +100,7 @@ static int start(struct role_env *env, struct loop *loop, struct relay **out,
 	    .trusted_proxies = env->trusted_proxies,
 	    .max_clients = env->max_connections,
 	    .max_per_client = env->max_connections_per_client,
+	    .egress = env->egress,
 	};
 	int err = role_env_confine(env, fault);
 

@@ -6,6 +6,7 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include "base/egress.h"
 #include "base/err.h"
 #include "base/ipaddr.h"
 #include "base/slice.h"
@@ -24,6 +25,7 @@ struct relay_params {
 	int keeper;                       /* taken: a channel to the keeper, or -1 */
 	bool proxy_protocol;              /* trusted proxies send a PROXY header first */
 	struct rk_cidrs trusted_proxies;  /* whose word on the client's address counts */
+	struct egress egress;             /* how upstreams that say nothing else are reached */
 	unsigned max_clients;             /* 0: as many as RLIMIT_NOFILE allows */
 	unsigned max_per_client;          /* of one address; 0: half of all */
 	uint32_t deadline_ms[DEADLINE_KINDS]; /* 0: the relay's own */

@@ -73,6 +73,9 @@ static int fill(struct upstream *u, const struct msg_upstream *m)
 	put_authority(u, at, m->host.n + AUTHORITY_EXTRA);
 	if (m->ca_pem.n && tls_client_ctx_new(m->ca_pem, true, &u->ctx, NULL) < 0)
 		u->broken_ca = true;
+	if (egress_parse(m->egress, &u->egress, NULL) ||
+	    (m->client_chain.n && tls_identity_new(m->client_chain, &u->identity, NULL)))
+		u->broken_egress = true;
 	return 0;
 }
 
@@ -184,6 +187,7 @@ void upstream_unref(struct upstream *u)
 		return;
 	tls_session_clear(&u->session);
 	tls_ctx_free(u->ctx);
+	tls_identity_free(u->identity);
 	free(u->text);
 	free(u);
 }

@@ -11,8 +11,10 @@
 #ifndef RELAY_TABLE_H
 #define RELAY_TABLE_H
 
+#include "base/egress.h"
 #include "base/ipaddr.h"
 #include "http/tls_ctx.h"
+#include "http/tls_key.h"
 #include "http/tls_session.h"
 #include "ipc/messages.h"
 #include "relay/addresses.h"
@@ -33,13 +35,16 @@ struct upstream {
 	uint32_t id;
 	uint32_t flags; /* enum upstream_flags */
 	uint16_t port;
-	bool named;     /* found by conn_id and name */
-	bool broken_ca; /* its CA bundle could not be read: nothing is dialled */
+	bool named;         /* found by conn_id and name */
+	bool broken_ca;     /* its CA bundle could not be read: nothing is dialled */
+	bool broken_egress; /* nor its client certificate or its proxy */
 	struct rk_slice conn_id, name, base_path, set_headers; /* in `text` */
 	char *host;                                            /* in `text`, with a NUL */
 	char *authority; /* value of Host, in `text`, with a NUL */
 	char *text;
-	struct tls_ctx *ctx; /* private CA; NULL: the system's */
+	struct tls_ctx *ctx;           /* private CA; NULL: the system's */
+	struct tls_identity *identity; /* client certificate; NULL: none */
+	struct egress egress;          /* its own, before what the configuration says */
 
 	/* for relay/upstream.c and relay/resolve.c */
 	struct tls_session_slot session;

@@ -128,16 +128,22 @@ void transfer_upstream_died(struct exchange *ex)
 	/* a pooled connection that the upstream had given up: not the request's fault */
 	bool stale = ex->conn->reused && !ex->retried && !ex->got_byte;
 
-	if (stale && ex->st == EXCHANGE_SENDING && ex->head_off == 0) {
+	bool unsent = ex->st == EXCHANGE_SENDING && ex->head_off == 0;
+	bool alert = tls_error(ex->conn->tls) == RK_E_CRYPTO; /* e.g. our certificate refused */
+
+	if (stale && unsent && !upstream_dials_secretly(ex->upstream)) {
 		upstream_close(ex->conn);
 		ex->conn = NULL;
 		ex->retried = true;
-		exchange_connect(ex, true);
-	} else if (stale && may_repeat(ex)) {
+		exchange_connect(ex, true, rk_str(NULL));
+	} else if (stale && (unsent || may_repeat(ex))) {
 		exchange_ask_again(ex);
 	} else {
+		if (alert)
+			relay_log(ex->relay, "upstream_tls_failed", "why",
+			          tls_error_text(ex->conn->tls));
 		exchange_fail(ex, OUTCOME_UPSTREAM_GONE, REASON_UPSTREAM_FAILED,
-		              "upstream_closed");
+		              alert ? "tls_failed" : "upstream_closed");
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "relay/connecting.h"
 #include "relay/exchange.h"
 
 static void dial_next(struct upstream_conn *c);
@@ -35,8 +36,10 @@ void upstream_close(struct upstream_conn *c)
 	breaker_abandoned(&c->upstream->breaker, c->probe);
 	c->st = UPSTREAM_ENDED;
 	deadline_clear(&r->deadlines, &c->deadline);
+	connecting_end(c);
 	tls_close(c->tls);
 	c->tls = NULL;
+	rk_secret_free(&c->dial);
 	span_discard(&r->blocks, &c->in); /* nobody has looked at what is in it */
 	c->upstream->conn_count--;
 	upstream_unref(c->upstream);
@@ -56,21 +59,23 @@ static void dial_was(struct upstream_conn *c, bool good)
 		          c->upstream->conn_id.p);
 }
 
-/* The address dialled last. */
-static void address_was(struct upstream_conn *c, bool good)
+static void address_failed(struct upstream_conn *c)
 {
-	const struct rk_ip *ip = &c->addrs[c->addr_next - 1];
+	if (c->trying)
+		addresses_failed(&c->upstream->faults, c->trying, loop_now_us(c->relay->loop));
+	c->trying = NULL;
+}
 
-	if (good)
-		addresses_good(&c->upstream->faults, ip);
-	else
-		addresses_failed(&c->upstream->faults, ip, loop_now_us(c->relay->loop));
+void upstream_address_answers(struct upstream_conn *c)
+{
+	if (c->trying)
+		addresses_good(&c->upstream->faults, c->trying);
+	c->trying = NULL;
 }
 
 void upstream_dial_timed_out(struct upstream_conn *c)
 {
-	if (c->tls)
-		address_was(c, false);
+	address_failed(c);
 	dial_was(c, false);
 }
 
@@ -103,8 +108,9 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 	case UPSTREAM_DIALLING:
 		if (events & TLS_EV_OPEN) {
 			c->st = UPSTREAM_BUSY;
+			rk_secret_free(&c->dial);
 			deadline_clear(&c->relay->deadlines, &c->deadline);
-			address_was(c, true);
+			upstream_address_answers(c);
 			dial_was(c, true);
 			exchange_connected(c->exchange);
 			return;
@@ -173,30 +179,86 @@ static int start_socket(const struct rk_ip *ip, uint16_t port, int *fd)
 	return 0;
 }
 
+const struct egress *upstream_proxy(const struct relay *r, const struct upstream *u)
+{
+	const struct egress *e = u->egress.kind == EGRESS_DEFAULT ? &r->egress : &u->egress;
+
+	return e->kind == EGRESS_PROXY ? e : NULL;
+}
+
+/* Borrows from c->dial. */
+static struct msg_dial dial_of(const struct upstream_conn *c)
+{
+	struct msg_dial m = {.client_key = {"", 0}};
+
+	/* it decoded when it came */
+	if (c->dial.len && record_decode(&msg_dial_desc, rk_secret_slice(&c->dial), &m))
+		m = (struct msg_dial){.client_key = {"", 0}};
+	return m;
+}
+
+int upstream_take_dial(struct upstream_conn *c, struct rk_slice dial)
+{
+	struct msg_dial m;
+	int err = rk_secret_alloc(&c->dial, dial.n);
+
+	if (!err)
+		err = rk_secret_add(&c->dial, dial.p, dial.n);
+	return err ? err : record_decode(&msg_dial_desc, rk_secret_slice(&c->dial), &m);
+}
+
+static int start_tls(struct upstream_conn *c, int fd)
+{
+	struct upstream *u = c->upstream;
+	const struct tls_ctx *ctx = u->ctx ? u->ctx : c->relay->trust;
+	int err = tls_connect(c->relay->tls, ctx, fd, u->host, &u->session, on_tls, c, &c->tls);
+
+	if (err)
+		c->tls = NULL;
+	else if (u->identity)
+		tls_identify(c->tls, u->identity, dial_of(c).client_key);
+	return err;
+}
+
+void upstream_secure(struct upstream_conn *c, int fd)
+{
+	if (start_tls(c, fd))
+		upstream_attempt_failed(c, REASON_UPSTREAM_FAILED, "tls_failed");
+}
+
+void upstream_attempt_failed(struct upstream_conn *c, enum reason reason, const char *detail)
+{
+	if (c->failed != REASON_UPSTREAM_REFUSED) {
+		c->failed = reason;
+		c->detail = detail;
+	}
+	dial_next(c);
+}
+
 /* Dials the next address that was found and allowed; tells the exchange when there is none. */
 static void dial_next(struct upstream_conn *c)
 {
 	struct relay *r = c->relay;
-	const struct tls_ctx *ctx = c->upstream->ctx ? c->upstream->ctx : r->trust;
+	const struct egress *proxy = upstream_proxy(r, c->upstream);
 
-	if (c->tls)
-		address_was(c, false);
+	address_failed(c);
+	connecting_end(c);
 	tls_close(c->tls);
 	c->tls = NULL;
 	deadline_clear(&r->deadlines, &c->deadline);
 	while (c->addr_next < c->addr_count) {
-		const struct rk_ip *ip = &c->addrs[c->addr_next++];
-		int fd;
+		int fd, err;
 
-		if (start_socket(ip, c->upstream->port, &fd) < 0) {
+		c->trying = &c->addrs[c->addr_next++];
+		if (start_socket(c->trying, proxy ? proxy->port : c->upstream->port, &fd) < 0) {
 			c->failed = REASON_UPSTREAM_FAILED;
-			c->detail = "connect_failed";
-			address_was(c, false);
+			c->detail = proxy ? "proxy_unreachable" : "connect_failed";
+			address_failed(c);
 			continue;
 		}
-		if (tls_connect(r->tls, ctx, fd, c->upstream->host, &c->upstream->session,
-		                on_tls, c, &c->tls) < 0) {
-			c->tls = NULL;
+		err =
+		    proxy ? connecting_start(c, fd, dial_of(c).proxy_secret) : start_tls(c, fd);
+		if (err) {
 			c->failed = REASON_UPSTREAM_FAILED;
 			c->detail = "tls_failed";
 			continue;
@@ -220,24 +282,27 @@ void upstream_resolved(struct upstream_conn *c, const struct rk_ip *addrs, unsig
 	dial_next(c);
 }
 
-static struct upstream_conn *take_idle(struct relay *r, struct upstream *u)
+bool upstream_has_idle(struct relay *r, struct upstream *u)
 {
 	int64_t now_us = loop_now_us(r->loop);
 
-	while (u->idle) {
-		struct upstream_conn *c = u->idle;
+	while (u->idle && u->idle->usable_until_us && u->idle->usable_until_us <= now_us)
+		upstream_close(u->idle);
+	return u->idle != NULL;
+}
 
-		if (c->usable_until_us && c->usable_until_us <= now_us) {
-			upstream_close(c);
-			continue;
-		}
-		unlink_conn(c);
-		deadline_clear(&r->deadlines, &c->deadline);
-		c->st = UPSTREAM_BUSY;
-		c->reused = true;
-		return c;
-	}
-	return NULL;
+static struct upstream_conn *take_idle(struct relay *r, struct upstream *u)
+{
+	struct upstream_conn *c;
+
+	if (!upstream_has_idle(r, u))
+		return NULL;
+	c = u->idle;
+	unlink_conn(c);
+	deadline_clear(&r->deadlines, &c->deadline);
+	c->st = UPSTREAM_BUSY;
+	c->reused = true;
+	return c;
 }
 
 enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
@@ -252,7 +317,8 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
 		*out = c;
 		return UPSTREAM_OPENED;
 	}
-	if (u->broken_ca || (!u->ctx && !r->trust) || u->conn_count >= UPSTREAM_MAX_CONNS)
+	if (u->broken_ca || u->broken_egress || (!u->ctx && !r->trust) ||
+	    u->conn_count >= UPSTREAM_MAX_CONNS)
 		return UPSTREAM_REFUSED;
 	word = breaker_ask(&u->breaker, loop_now_us(r->loop), &ex->limits.retry_after_s);
 	if (word == BREAKER_OPEN)

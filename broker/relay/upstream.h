@@ -2,6 +2,10 @@
  * Connections to upstreams. A pool for each entry of the table, so never shared between
  * credentials; a dialled connection goes only to an address that was resolved and checked here.
  *
+ * What a dial takes beyond the public table (a client certificate's key, an egress proxy's
+ * credential) comes with the decision that dials, lies in secret memory and is wiped when TLS
+ * is open.
+ *
  * upstream_open() gives an exchange a connection: at once from the pool, else later through
  * exchange_connected() or exchange_dial_failed(). The exchange gives it back with
  * upstream_pool() or ends it with upstream_close().
@@ -39,9 +43,12 @@ struct upstream_conn {
 	bool reused;
 	bool probe; /* of the upstream's breaker, as long as it has no result */
 	/* while dialling */
+	struct rk_secret dial;         /* encoded msg_dial */
+	struct connecting *connecting; /* owned; while an egress proxy is asked */
 	struct rk_ip addrs[UPSTREAM_MAX_ADDRS];
 	uint8_t addr_count, addr_next;
-	enum reason failed; /* the gravest reason so far */
+	const struct rk_ip *trying; /* of them; NULL once it has answered or failed */
+	enum reason failed;         /* the gravest reason so far */
 	const char *detail;
 };
 
@@ -61,9 +68,24 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
                                         struct exchange *ex, bool fresh,
                                         struct upstream_conn **out);
 
+/* Whether a connection in the pool of `u` could be taken now. */
+bool upstream_has_idle(struct relay *r, struct upstream *u);
+
+/* Whether dialling `u` takes a secret. */
+static inline bool upstream_dials_secretly(const struct upstream *u)
+{
+	return u->identity || (u->flags & UPSTREAM_PROXY_SECRET);
+}
+
+/* What the dial of c takes, before resolve_start(); copied. RK_E_NOMEM, RK_E_PROTOCOL. */
+RK_MUST_CHECK int upstream_take_dial(struct upstream_conn *c, struct rk_slice dial);
+
 /* Back into the pool, or closed when it cannot be used again. keep_s: how long the upstream
  * keeps it; 0: not said. */
 void upstream_pool(struct upstream_conn *c, unsigned keep_s);
+
+/* The address that is being tried is good, whatever comes of the dial: a proxy has spoken. */
+void upstream_address_answers(struct upstream_conn *c);
 
 /* The exchange waited for the dial as long as it may; it ends the connection afterwards. */
 void upstream_dial_timed_out(struct upstream_conn *c);
@@ -73,6 +95,17 @@ void upstream_close(struct upstream_conn *c);
 
 /* Closes what the pool of `u` holds. */
 void upstream_drain(struct relay *r, struct upstream *u);
+
+/* ---- with connecting.c ---- */
+
+/* Starts TLS on fd (taken), which ends at the upstream. */
+void upstream_secure(struct upstream_conn *c, int fd);
+
+/* This address did not do: the next one. */
+void upstream_attempt_failed(struct upstream_conn *c, enum reason reason, const char *detail);
+
+/* The proxy that `u` is reached through, or NULL. */
+const struct egress *upstream_proxy(const struct relay *r, const struct upstream *u);
 
 /* ---- with resolve.c ---- */
 

@@ -77,9 +77,15 @@ static enum reason reason_of_target(int err)
 	}
 }
 
+/* Whether a connection to the upstream has to be made, as far as can be known now. */
+static bool needs_dial(struct relay *r, struct upstream *u, bool websocket)
+{
+	return !u || (upstream_dials_secretly(u) && (websocket || !upstream_has_idle(r, u)));
+}
+
 /* Queues AUTHORIZE. The key is in secret memory, and wiped when this returns. */
 static int ask(struct client *c, const struct h1_head *h, const struct target *t,
-               bool query_auth, uint64_t id)
+               bool query_auth, bool dial, uint64_t id)
 {
 	char names[AUDIT_MAX_QUERY_NAMES];
 	struct relay *r = c->relay;
@@ -90,6 +96,7 @@ static int ask(struct client *c, const struct h1_head *h, const struct target *t
 	    .method = h->method,
 	    .rest = t->rest,
 	    .user_agent = user_agent(h),
+	    .dial = dial,
 	};
 	int err = t->query.n ? request_query_names(t->query, names, sizeof names, &names_n) : 0;
 
@@ -168,7 +175,7 @@ void walk_request(struct client *c, const struct h1_head *h)
 		walk_refuse(c, h, REASON_OVERLOADED, NULL);
 		return;
 	}
-	err = ask(c, h, &t, query_auth, exchange_id(ex));
+	err = ask(c, h, &t, query_auth, needs_dial(r, known, h->upgrade), exchange_id(ex));
 	if (err) {
 		exchange_forget(ex);
 		if (err == RK_E_TOOBIG)

@@ -80,7 +80,10 @@ static struct world {
 	unsigned note_count;
 	uint64_t last_id; /* of AUTHORIZE */
 	unsigned allowed, completed;
-	unsigned asked, asked_again;
+	unsigned asked, asked_again, asked_again_unsent;
+	bool last_dial; /* what the last AUTHORIZE said of a dial */
+	unsigned
+	    withhold; /* so many decisions come without what a dial takes, asked for or not */
 	enum reason again;       /* what AGAIN is answered with; WORLD_SILENT: nothing */
 	uint32_t again_upstream; /* where it sends the request then; 0: to "mock" */
 	char last_query_names[256];
@@ -245,9 +248,9 @@ static inline void world_note_add(const struct world_note *n)
 
 /* By their ids; those from WORLD_LATE on are pushed by the tests that want them. */
 static const char *const world_conns[] = {
-    [1] = "mock",      [2] = "query",     [3] = "refused", [4] = "named",
-    [5] = "wrongname", [6] = "dead",      [7] = "late",    [8] = "stalled",
-    [9] = "pair",      [10] = "metadata", [11] = "inside", [12] = "mixed"};
+    [1] = "mock",    [2] = "query",  [3] = "refused",  [4] = "named", [5] = "wrongname",
+    [6] = "dead",    [7] = "late",   [8] = "stalled",  [9] = "pair",  [10] = "metadata",
+    [11] = "inside", [12] = "mixed", [20] = "dialling"};
 
 enum {
 	WORLD_LATE = 7,
@@ -260,11 +263,33 @@ enum {
 
 static inline uint32_t world_upstream_id(struct rk_slice conn)
 {
+	uint64_t number;
+
 	for (uint32_t id = 1; id < sizeof world_conns / sizeof *world_conns; id++) {
-		if (rk_slice_is(conn, world_conns[id]))
+		if (world_conns[id] && rk_slice_is(conn, world_conns[id]))
 			return id;
 	}
+	if (rk_slice_starts(conn, rk_str("behind")) &&
+	    rk_slice_u64(rk_slice_skip(conn, 6), &number))
+		return (uint32_t)number;
 	return 1;
+}
+
+/* What a dial takes, where it is asked for and not withheld. */
+static inline struct rk_slice world_dial(bool wanted)
+{
+	static char mem[64];
+	const struct msg_dial m = {.proxy_secret = rk_str("user:" WORLD_SECRET)};
+	ssize_t n = record_encode(&msg_dial_desc, &m, mem, sizeof mem);
+
+	pthread_mutex_lock(&world.lock);
+	if (world.withhold) {
+		world.withhold--;
+		wanted = false;
+	}
+	pthread_mutex_unlock(&world.lock);
+	MUST(n > 0);
+	return rk_slice(mem, wanted ? (size_t)n : 0);
 }
 
 static inline void world_decide(int sock, const struct ipc_message *m)
@@ -276,12 +301,14 @@ static inline void world_decide(int sock, const struct ipc_message *m)
 	pthread_mutex_lock(&world.lock);
 	world.last_id = m->id;
 	world.asked++;
+	world.last_dial = a->dial;
 	world.allowed += good && !a->key_conflict;
 	pthread_cond_broadcast(&world.changed);
 	pthread_mutex_unlock(&world.lock);
 	if (rk_slice_is(a->key, WORLD_HOLD))
 		return;
 	if (good && !a->key_conflict) {
+		d.dial = world_dial(a->dial);
 		d.decision = DECISION_ALLOWED;
 		d.reason = REASON_OK;
 		d.upstream_id = world_upstream_id(a->conn);
@@ -315,6 +342,7 @@ static inline void world_decide_again(int sock, uint64_t id)
 	pthread_mutex_unlock(&world.lock);
 	if (reason == REASON_OK) {
 		d.upstream_id = upstream ? upstream : 1;
+		d.dial = world_dial(true);
 		d.inject_headers = rk_str("Authorization: Bearer " WORLD_SECRET "\r\n");
 	} else if (reason != WORLD_SILENT) {
 		d.decision = (uint8_t)reason_info(reason)->decision;
@@ -348,6 +376,7 @@ static inline void *world_keep(void *arg)
 			} else if (m.type == MSG_AGAIN) {
 				pthread_mutex_lock(&world.lock);
 				world.asked_again++;
+				world.asked_again_unsent += !m.body.again.sent;
 				pthread_cond_broadcast(&world.changed);
 				pthread_mutex_unlock(&world.lock);
 				world_decide_again(sock, m.id);
@@ -369,6 +398,9 @@ static inline void *world_keep(void *arg)
 	return NULL;
 }
 
+/* How the next upstreams that are pushed are reached. */
+static const char *world_egress = "";
+
 static inline void world_push_upstream(uint32_t id, const char *name, const char *host,
                                        int port, uint32_t flags, bool own_ca)
 {
@@ -381,6 +413,7 @@ static inline void world_push_upstream(uint32_t id, const char *name, const char
 	    .port = (uint16_t)port,
 	    .base_path = rk_str("/v1"),
 	    .flags = flags,
+	    .egress = rk_str(world_egress),
 	};
 
 	snprintf(conn_id, sizeof conn_id, "conn_%s", name);
@@ -416,6 +449,19 @@ static inline void world_keeper_starts(int sock)
 	world_push_upstream(5, "wrongname", "127.0.0.2", world.upstream_port,
 	                    UPSTREAM_ALLOW_PRIVATE, true);
 	world_push_upstream(6, "dead", "127.0.0.1", 1, UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(20, "dialling", "127.0.0.1", world.upstream_port,
+	                    UPSTREAM_ALLOW_PRIVATE | UPSTREAM_PROXY_SECRET, true);
+	/* port 1 is nobody's: whoever is asked there was allowed to be */
+	world_egress = "http://127.0.0.1:1";
+	world_push_upstream(21, "behind21", "127.0.0.1", 443, 0, true);
+	world_push_upstream(22, "behind22", "localhost", 443, 0, true);
+	world_push_upstream(23, "behind23", "metadata.goog", 443, UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(24, "behind24", "169.254.169.254", 443, UPSTREAM_ALLOW_PRIVATE,
+	                    true);
+	world_push_upstream(25, "behind25", "127.0.0.1", 443, UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(26, "behind26", "localhost", 443, UPSTREAM_ALLOW_PRIVATE, true);
+	world_push_upstream(27, "behind27", "api.example.com", 443, 0, true);
+	world_egress = "";
 	world_gate(true, true);
 }
 
@@ -449,6 +495,34 @@ static inline uint64_t world_wait_asked(unsigned before)
 	id = world.last_id;
 	pthread_mutex_unlock(&world.lock);
 	return id;
+}
+
+static inline void world_withhold_dials(unsigned n)
+{
+	pthread_mutex_lock(&world.lock);
+	world.withhold = n;
+	pthread_mutex_unlock(&world.lock);
+}
+
+/* How many second tries were asked for without a first. */
+static inline unsigned world_again_unsent(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&world.lock);
+	n = world.asked_again_unsent;
+	pthread_mutex_unlock(&world.lock);
+	return n;
+}
+
+static inline bool world_last_dial(void)
+{
+	bool dial;
+
+	pthread_mutex_lock(&world.lock);
+	dial = world.last_dial;
+	pthread_mutex_unlock(&world.lock);
+	return dial;
 }
 
 /* Waits until n second tries were asked for in all; how many there were. */

@@ -616,6 +616,135 @@ static void test_a_second_try_is_asked_for_and_uses_a_connection_of_its_own(void
 	peer_close(&p);
 }
 
+/* ---- dials that take a secret ---- */
+
+static void dialling(struct peer *p, const char *request, int status, const char *body)
+{
+	struct reply r;
+
+	peer_send(p, request);
+	reply_read(p, &r, false);
+	assert_int_equal(r.status, status);
+	if (body)
+		assert_non_null(strstr(r.body, body));
+	reply_free(&r);
+}
+
+static void test_a_dial_is_announced_and_a_pooled_connection_needs_none(void **state)
+{
+	unsigned again = world_wait_again(0), accepted = world_upstream_accepted();
+	struct peer p;
+
+	(void)state;
+	peer_connect(&p);
+	dialling(&p, GET("/dialling/echo"), 200, "Authorization: Bearer " WORLD_SECRET "\r\n");
+	assert_true(world_last_dial());
+	dialling(&p, GET("/dialling/echo"), 200, "GET /v1/echo HTTP/1.1\r\n");
+	assert_false(world_last_dial());
+	/* one that takes no secret announces nothing */
+	dialling(&p, GET("/mock/once"), 200, NULL);
+	dialling(&p, GET("/mock/echo"), 200, NULL);
+	assert_false(world_last_dial());
+	peer_close(&p);
+	assert_int_equal(world_wait_again(0), again);
+	assert_true(world_upstream_accepted() > accepted);
+}
+
+static void test_what_a_dial_lacks_is_asked_for_before_anything_is_sent(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0);
+	unsigned unsent = world_again_unsent();
+	struct peer p;
+
+	(void)state;
+	peer_connect(&p);
+	/* the only one in the pool, if any, is gone afterwards */
+	dialling(&p, GET("/dialling/once"), 200, NULL);
+	world_wait_note(notes + 1);
+	usleep(50000);
+	world_withhold_dials(1);
+	world_set_again_upstream(20);
+	dialling(&p, GET("/dialling/echo"), 200, "GET /v1/echo HTTP/1.1\r\n");
+	assert_int_equal(world_wait_again(0), again + 1);
+	assert_int_equal(world_again_unsent(), unsent + 1);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_COMPLETE);
+	/* a body that is here already goes along whole, also with what is never sent twice */
+	dialling(&p, GET("/dialling/once"), 200, NULL);
+	usleep(50000);
+	world_withhold_dials(1);
+	dialling(&p,
+	         "POST /dialling/echo HTTP/1.1\r\n" HOST AUTH "Content-Length: 5\r\n\r\nhello",
+	         200, "\r\n\r\nhello");
+	world_set_again_upstream(0);
+	assert_int_equal(world_again_unsent(), unsent + 2);
+	peer_close(&p);
+}
+
+static void test_a_dial_whose_secret_never_comes_is_not_made(void **state)
+{
+	unsigned notes = world_notes(), again = world_wait_again(0), accepted;
+	struct peer p;
+
+	(void)state;
+	peer_connect(&p);
+	dialling(&p, GET("/dialling/once"), 200, NULL);
+	world_wait_note(notes + 1);
+	usleep(50000);
+	accepted = world_upstream_accepted();
+	world_withhold_dials(2);
+	world_set_again_upstream(20);
+	dialling(&p, GET("/dialling/echo"), 503, "connection_changed");
+	world_set_again_upstream(0);
+	assert_int_equal(world_wait_again(0), again + 1);
+	assert_int_equal(world_wait_note(notes + 2).outcome, OUTCOME_NOT_SENT);
+	assert_int_equal(world_upstream_accepted(), accepted);
+	dialling(&p, GET("/dialling/echo"), 200, NULL);
+	peer_close(&p);
+}
+
+static void test_a_second_try_dials_with_the_secret(void **state)
+{
+	unsigned again = world_wait_again(0), unsent = world_again_unsent();
+	struct peer p;
+
+	(void)state;
+	peer_connect(&p);
+	dialling(&p, GET("/dialling/echo"), 200, NULL);
+	world_set_again_upstream(20);
+	dialling(&p, GET("/dialling/stale"), 200, "GET /v1/stale HTTP/1.1\r\n");
+	world_set_again_upstream(0);
+	assert_int_equal(world_wait_again(0), again + 1);
+	assert_int_equal(world_again_unsent(), unsent);
+	peer_close(&p);
+}
+
+static void test_a_proxy_is_asked_only_for_what_the_connection_may_reach(void **state)
+{
+	static const struct {
+		const char *request, *detail;
+	} cases[] = {
+	    {GET("/behind21/echo"), "address_not_allowed"},
+	    {GET("/behind22/echo"), "address_not_allowed"},
+	    {GET("/behind23/echo"), "address_not_allowed"},
+	    {GET("/behind24/echo"), "address_not_allowed"},
+	    /* their allowed neighbours */
+	    {GET("/behind25/echo"), "proxy_unreachable"},
+	    {GET("/behind26/echo"), "proxy_unreachable"},
+	    {GET("/behind27/echo"), "proxy_unreachable"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		unsigned notes = world_notes();
+		struct reply r = ask(cases[i].request);
+
+		assert_int_equal(r.status, 502);
+		assert_non_null(strstr(r.body, cases[i].detail));
+		reply_free(&r);
+		assert_int_equal(world_wait_note(notes + 1).outcome, OUTCOME_NOT_SENT);
+	}
+}
+
 static void test_a_second_death_is_502(void **state)
 {
 	unsigned notes = world_notes(), again = world_wait_again(0);
@@ -1047,6 +1176,11 @@ int main(void)
 	    cmocka_unit_test(test_bytes_behind_a_response_are_nobodys_response),
 	    cmocka_unit_test(test_a_pooled_connection_that_died_is_tried_again),
 	    cmocka_unit_test(test_a_second_try_is_asked_for_and_uses_a_connection_of_its_own),
+	    cmocka_unit_test(test_a_dial_is_announced_and_a_pooled_connection_needs_none),
+	    cmocka_unit_test(test_what_a_dial_lacks_is_asked_for_before_anything_is_sent),
+	    cmocka_unit_test(test_a_dial_whose_secret_never_comes_is_not_made),
+	    cmocka_unit_test(test_a_second_try_dials_with_the_secret),
+	    cmocka_unit_test(test_a_proxy_is_asked_only_for_what_the_connection_may_reach),
 	    cmocka_unit_test(test_a_second_death_is_502),
 	    cmocka_unit_test(test_a_second_try_that_finds_no_upstream_was_sent_all_the_same),
 	    cmocka_unit_test(test_what_died_on_a_fresh_connection_is_not_sent_again),

@@ -13,6 +13,7 @@
 #include "relay/limits.h"
 #include "relay/refusal.h"
 #include "relay/upstream.h"
+#include "tests/lib/identity.h"
 
 static struct msg_upstream sample(uint32_t id, const char *conn_id, const char *name)
 {
@@ -122,6 +123,48 @@ static void test_a_private_bundle_that_is_none_is_marked(void **state)
 	assert_true(u->broken_ca);
 	assert_null(u->ctx);
 	table_remove(&t, u);
+}
+
+static void test_a_broken_client_certificate_or_proxy_is_marked(void **state)
+{
+	static struct table t;
+	struct msg_upstream m = sample(1, "conn_a", "a");
+	static struct identity id;
+	struct upstream *u;
+
+	(void)state;
+	identity_make(&id, "broker", 1);
+	m.client_chain = rk_str("not a certificate");
+	assert_int_equal(table_add(&t, &m, &u), 0);
+	assert_true(u->broken_egress);
+	table_remove(&t, u);
+	m.client_chain = rk_str(id.certificate);
+	m.egress = rk_str("proxy:3128");
+	assert_int_equal(table_add(&t, &m, &u), 0);
+	assert_true(u->broken_egress);
+	table_remove(&t, u);
+	m.egress = rk_str("http://proxy:3128");
+	assert_int_equal(table_add(&t, &m, &u), 0);
+	assert_false(u->broken_egress);
+	assert_non_null(u->identity);
+	assert_int_equal(u->egress.port, 3128);
+	assert_true(upstream_dials_secretly(u));
+	table_remove(&t, u);
+}
+
+static void test_an_upstream_s_own_word_on_proxies_is_before_the_configured_one(void **state)
+{
+	static struct relay r;
+	struct upstream u = {.refs = 1};
+
+	(void)state;
+	assert_null(upstream_proxy(&r, &u));
+	r.egress = (struct egress){.kind = EGRESS_PROXY, .port = 1};
+	assert_int_equal(upstream_proxy(&r, &u)->port, 1);
+	u.egress = (struct egress){.kind = EGRESS_PROXY, .port = 2};
+	assert_int_equal(upstream_proxy(&r, &u)->port, 2);
+	u.egress.kind = EGRESS_DIRECT;
+	assert_null(upstream_proxy(&r, &u));
 }
 
 static void test_only_public_addresses_are_dialled_unless_allowed(void **state)
@@ -335,6 +378,9 @@ int main(void)
 	    cmocka_unit_test(test_host_is_written_as_the_upstream_expects_it),
 	    cmocka_unit_test(test_entries_that_would_break_a_head_are_not_taken),
 	    cmocka_unit_test(test_a_private_bundle_that_is_none_is_marked),
+	    cmocka_unit_test(test_a_broken_client_certificate_or_proxy_is_marked),
+	    cmocka_unit_test(
+	        test_an_upstream_s_own_word_on_proxies_is_before_the_configured_one),
 	    cmocka_unit_test(test_only_public_addresses_are_dialled_unless_allowed),
 	    cmocka_unit_test(test_every_refusal_is_whole_http_and_json),
 	    cmocka_unit_test(test_a_429_says_when_to_come_back_and_what_the_limits_are),
