@@ -1,17 +1,20 @@
 // The canary: after traffic with a planted upstream key (and with keep-alive connections left open), no copy of it may
-// be in the memory of any process of the broker, in any file that it wrote, or in its log.
+// be in the memory of any process of the broker, in any file that it wrote, or in its log. The same for private keys of
+// client certificates and for the credential of an egress proxy.
 //
 //   node canary.mjs            must find nothing; needs root (it reads /proc/PID/mem of undumpable processes)
 //   node canary.mjs --expect-leak   for the build without the wipe: must find a copy, or the test proves nothing
 //
 // The broker runs with "secret-memory locked", because memfd_secret pages cannot be read from outside at all.
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, randomBytes } from 'node:crypto';
 import { Broker, sleep } from '../lib/broker.mjs';
 import { connect, request } from '../lib/client.mjs';
+import { makeCertificates, makeClientCertificate } from '../mock/certs.mjs';
+import { startProxy } from '../mock/proxy.mjs';
 import { startRawServer } from '../mock/rawserver.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
@@ -25,6 +28,20 @@ function needles(secret) {
   for (const user of ['svc:', '', 'ab:']) forms[`base64 (${user || 'bare'})`] = Buffer.from(user + secret).toString('base64').slice(8, -4);
   forms.hex = Buffer.from(secret).toString('hex');
   return Object.entries(forms).map(([form, text]) => ({ form, bytes: Buffer.from(text) }));
+}
+
+/** What could be left of a private key: lines of its PEM, and its numbers in either order of bytes. */
+function keyNeedles(name, pem) {
+  const found = pem.split('\n').filter((line) => line.length > 40 && !line.startsWith('---'))
+    .map((line, i) => ({ form: `${name} PEM line ${i + 1}`, bytes: Buffer.from(line) }));
+  const jwk = createPrivateKey(pem).export({ format: 'jwk' });
+  for (const part of ['d', 'p', 'q', 'dp', 'dq', 'qi']) {
+    if (!jwk[part]) continue;
+    // the middle: OpenSSL's limbs may be padded at either end
+    const number = Buffer.from(jwk[part], 'base64url').subarray(3, -3);
+    found.push({ form: `${name} ${part}`, bytes: number }, { form: `${name} ${part} reversed`, bytes: Buffer.from(number).reverse() });
+  }
+  return found;
 }
 
 function search(buffer, wanted) {
@@ -109,11 +126,63 @@ function* files(dir) {
   }
 }
 
+/** Traffic over an upstream that asks for a certificate, through a proxy that asks for a credential, with ends of all kinds. */
+async function driveEgress(broker, dir, upstreamKey, proxySecret, clients) {
+  const certs = makeCertificates(dir);
+  const upstreams = [];
+  const proxy = await startProxy({ auth: proxySecret });
+  const secretFile = join(dir, 'proxy-secret');
+  writeFileSync(secretFile, proxySecret, { mode: 0o600 });
+  const problems = [];
+  for (const [i, maxVersion] of ['TLSv1.3', 'TLSv1.2'].entries()) {
+    const server = https.createServer({ cert: certs.cert, key: certs.key, ca: certs.ca, requestCert: true, rejectUnauthorized: true,
+      maxVersion }, (req, res) => {
+      req.resume();
+      if (req.url.endsWith('/drop')) return req.socket.destroy();
+      return req.on('end', () => res.end(req.socket.getPeerCertificate().subject.CN));
+    });
+    server.on('tlsClientError', () => {});
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    upstreams.push(server);
+    const name = `egress${i}`;
+    const to = { baseUrl: `https://127.0.0.1:${server.address().port}`, caFile: certs.caFile, key: upstreamKey };
+    const proxied = ['--egress-proxy', proxy.url, '--egress-proxy-secret-file', secretFile];
+    await broker.addConnection(name, to, { extra: [...proxied, '--client-cert', clients[0].certFile, '--client-key-file', clients[0].keyFile] });
+    const { key } = await broker.issueKey(name);
+    const get = (path = 'x') => request(broker, 'GET', `/${name}/${path}`, { key });
+    const expect = async (cn) => {
+      const answer = await get();
+      if (answer.text !== cn) problems.push(`${answer.status} instead of ${cn}: ${answer.text.slice(0, 300)}`);
+    };
+    for (const client of clients) {
+      await broker.json(['conn', 'set-identity', name, '--client-cert', client.certFile, '--client-key-file', client.keyFile]);
+      for (let n = 0; n < 8; n++) {
+        await Promise.all([expect(client.cn), expect(client.cn), expect(client.cn)]);
+        await get('drop').catch(() => {});
+        for (const socket of proxy.tunnels) socket.destroy();
+      }
+      // dials that fail: refused by the proxy, cut off in the answer, no TLS behind it
+      for (const manner of [(socket) => socket.end('HTTP/1.1 407 No\r\n\r\n'), (socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'), (socket) => socket.destroy()]) {
+        proxy.manner = (socket) => { manner(socket); return true; };
+        for (const socket of proxy.tunnels) socket.destroy();
+        await sleep(20);
+        if ((await get()).status !== 502) problems.push('a dial that must fail did not');
+      }
+      proxy.manner = null;
+      await expect(client.cn);
+    }
+    // a key that does not belong to the certificate, and one that is taken back
+    await broker.cli(['conn', 'set-identity', name, '--client-cert', clients[0].certFile, '--client-key-file', clients[1].keyFile]);
+  }
+  return { problems, stop: () => Promise.all([proxy.stop(), ...upstreams.map((u) => new Promise((done) => { u.close(done); u.closeAllConnections(); }))]) };
+}
+
 async function main() {
   const dir = mkdtempSync(join(tmpdir(), 'relaykey-canary-'));
   // made at run time, so that it can be in no page cache or binary by accident
   const secret = `canary-${randomBytes(24).toString('hex')}-upstream`;
   const rotated = `canary-${randomBytes(24).toString('hex')}-rotated`;
+  const proxyPassword = `canary-${randomBytes(24).toString('hex')}-proxy`;
   const upstream = await startUpstream({ dir, key: secret });
   const echo = await startRawServer({ dir, key: secret, answers: echoes(secret) });
   const broker = await Broker.start({ relays: 2, config: ['secret-memory locked'] });
@@ -163,6 +232,8 @@ async function main() {
     await broker.json(['conn', 'rotate', 'rotating', '--secret-file', '-'], rotated);
     const { key: rk } = await broker.issueKey('rotating');
     await request(broker, 'GET', '/rotating/things', { key: rk });
+    const clients = ['curve', 'rsa'].map((cn) => ({ cn, ...makeClientCertificate(dir, 'mock', cn, { rsa: cn === 'rsa' }) }));
+    const egress = await driveEgress(broker, dir, secret, `svc:${proxyPassword}`, clients);
     // at the end and all at once, so that no later request cleans up by accident
     const echoKeys = {};
     for (const [name, auth] of Object.entries(styles)) {
@@ -180,7 +251,10 @@ async function main() {
     for (let i = 0; i < 8; i++) await request(broker, 'GET', '/echobearer/extras', { key: echoKeys.bearer });
     await sleep(300);
 
-    const wanted = [...needles(secret), ...needles(rotated)];
+    const keys = clients.flatMap(({ cn, key }) => keyNeedles(cn, key));
+    const wanted = [...needles(secret), ...needles(rotated), ...needles(proxyPassword), ...keys];
+    check('the proxy and the client certificates were used as meant', egress.problems);
+    check('the search finds a private key in a process that has it', searchMemory(process.pid, keys).found.length ? [] : ['not found in the canary itself']);
     const processes = broker.processes();
     const roles = new Set(processes.map((p) => p.role));
     check('all roles are running', ['supervisor', 'keeper', 'relay', 'console', 'courier'].filter((r) => !roles.has(r)).map((r) => `no ${r}`));
@@ -203,6 +277,7 @@ async function main() {
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();
     await Promise.all(waiting);
+    await egress.stop();
   } finally {
     await broker.end();
     await upstream.stop();

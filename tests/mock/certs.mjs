@@ -1,9 +1,9 @@
 // A throw-away CA and a server certificate for localhost and 127.0.0.1, made with openssl(1).
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const SAN = 'DNS:localhost,IP:127.0.0.1';
+const SAN = 'DNS:localhost,DNS:api.upstream.example,IP:127.0.0.1';
 const extensions = (san = SAN, usage = 'serverAuth') => `[ca]
 basicConstraints=critical,CA:TRUE
 keyUsage=critical,keyCertSign,cRLSign
@@ -12,6 +12,10 @@ basicConstraints=critical,CA:FALSE
 keyUsage=critical,digitalSignature
 extendedKeyUsage=${usage}
 subjectAltName=${san}
+[client]
+basicConstraints=critical,CA:FALSE
+keyUsage=critical,digitalSignature
+extendedKeyUsage=clientAuth
 `;
 
 function openssl(...args) {
@@ -20,6 +24,30 @@ function openssl(...args) {
 
 function makeKey(file) {
   openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', file);
+}
+
+/**
+ * A client certificate of the CA that makeCertificates(dir, ca) made: {certFile, keyFile, key}. With `through`, of a CA
+ * between the two, whose certificate stands behind it in certFile.
+ */
+export function makeClientCertificate(dir, ca, cn, { days = 2, rsa = false, through = null } = {}) {
+  const at = (file) => join(dir, `${cn}-${file}`);
+  const of = (file) => join(dir, `${through ?? ca}-${file}`);
+  makeCertificates(dir, ca);
+  if (through) {
+    writeFileSync(of('ext.cnf'), extensions());
+    makeKey(of('ca.key'));
+    openssl('req', '-new', '-subj', `/CN=${through} CA`, '-key', of('ca.key'), '-out', of('ca.csr'));
+    openssl('x509', '-req', '-days', '2', '-in', of('ca.csr'), '-CA', join(dir, `${ca}-ca.pem`), '-CAkey', join(dir, `${ca}-ca.key`),
+      '-CAcreateserial', '-extfile', of('ext.cnf'), '-extensions', 'ca', '-out', of('ca.pem'));
+  }
+  if (rsa) openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048', '-out', at('client.key'));
+  else makeKey(at('client.key'));
+  openssl('req', '-new', '-subj', `/O=Test/CN=${cn}`, '-key', at('client.key'), '-out', at('client.csr'));
+  openssl('x509', '-req', '-days', String(days), '-in', at('client.csr'), '-CA', of('ca.pem'), '-CAkey', of('ca.key'),
+    '-CAcreateserial', '-extfile', of('ext.cnf'), '-extensions', 'client', '-out', at('client.pem'));
+  if (through) appendFileSync(at('client.pem'), readFileSync(of('ca.pem')));
+  return { certFile: at('client.pem'), keyFile: at('client.key'), key: readFileSync(at('client.key'), 'utf8') };
 }
 
 /** Makes (once per directory) ca.pem, server.pem and server.key; returns their paths and contents. */
