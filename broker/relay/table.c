@@ -188,6 +188,7 @@ void upstream_unref(struct upstream *u)
 	tls_session_clear(&u->session);
 	tls_ctx_free(u->ctx);
 	tls_identity_free(u->identity);
+	rk_secret_free(&u->dial);
 	free(u->text);
 	free(u);
 }

@@ -13,6 +13,7 @@
 
 #include "base/egress.h"
 #include "base/ipaddr.h"
+#include "base/secret.h"
 #include "http/tls_ctx.h"
 #include "http/tls_key.h"
 #include "http/tls_session.h"
@@ -55,6 +56,8 @@ struct upstream {
 	int64_t addrs_until_us;
 	struct address_faults faults;
 	struct breaker breaker;
+	struct rk_secret dial;         /* encoded msg_dial, while a dial holds it */
+	unsigned dial_users;           /* how many do */
 	struct upstream_conn *waiting; /* for the resolver */
 	bool resolving;
 	struct deadline retired;

@@ -25,6 +25,16 @@ static void unlink_conn(struct upstream_conn *c)
 		c->upstream->idle_count--;
 }
 
+/* The last dial that needs it wipes it. */
+static void dial_secret_end(struct upstream_conn *c)
+{
+	if (!c->dials_secretly)
+		return;
+	c->dials_secretly = false;
+	if (--c->upstream->dial_users == 0)
+		rk_secret_free(&c->upstream->dial);
+}
+
 void upstream_close(struct upstream_conn *c)
 {
 	struct relay *r;
@@ -39,7 +49,7 @@ void upstream_close(struct upstream_conn *c)
 	connecting_end(c);
 	tls_close(c->tls);
 	c->tls = NULL;
-	rk_secret_free(&c->dial);
+	dial_secret_end(c);
 	span_discard(&r->blocks, &c->in); /* nobody has looked at what is in it */
 	c->upstream->conn_count--;
 	upstream_unref(c->upstream);
@@ -108,7 +118,7 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 	case UPSTREAM_DIALLING:
 		if (events & TLS_EV_OPEN) {
 			c->st = UPSTREAM_BUSY;
-			rk_secret_free(&c->dial);
+			dial_secret_end(c);
 			deadline_clear(&c->relay->deadlines, &c->deadline);
 			upstream_address_answers(c);
 			dial_was(c, true);
@@ -186,25 +196,34 @@ const struct egress *upstream_proxy(const struct relay *r, const struct upstream
 	return e->kind == EGRESS_PROXY ? e : NULL;
 }
 
-/* Borrows from c->dial. */
+/* Borrows from the entry's copy, which c holds. */
 static struct msg_dial dial_of(const struct upstream_conn *c)
 {
+	const struct upstream *u = c->upstream;
 	struct msg_dial m = {.client_key = {"", 0}};
 
 	/* it decoded when it came */
-	if (c->dial.len && record_decode(&msg_dial_desc, rk_secret_slice(&c->dial), &m))
+	if (c->dials_secretly && record_decode(&msg_dial_desc, rk_secret_slice(&u->dial), &m))
 		m = (struct msg_dial){.client_key = {"", 0}};
 	return m;
 }
 
 int upstream_take_dial(struct upstream_conn *c, struct rk_slice dial)
 {
+	struct upstream *u = c->upstream;
 	struct msg_dial m;
-	int err = rk_secret_alloc(&c->dial, dial.n);
+	int err = record_decode(&msg_dial_desc, dial, &m);
 
-	if (!err)
-		err = rk_secret_add(&c->dial, dial.p, dial.n);
-	return err ? err : record_decode(&msg_dial_desc, rk_secret_slice(&c->dial), &m);
+	if (!err && u->dial_users == 0) {
+		err = rk_secret_alloc(&u->dial, dial.n);
+		if (!err)
+			err = rk_secret_add(&u->dial, dial.p, dial.n);
+	}
+	if (err)
+		return err;
+	u->dial_users++;
+	c->dials_secretly = true;
+	return 0;
 }
 
 static int start_tls(struct upstream_conn *c, int fd)

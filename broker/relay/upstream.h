@@ -3,8 +3,8 @@
  * credentials; a dialled connection goes only to an address that was resolved and checked here.
  *
  * What a dial takes beyond the public table (a client certificate's key, an egress proxy's
- * credential) comes with the decision that dials, lies in secret memory and is wiped when TLS
- * is open.
+ * credential) comes with the decision that dials. It is the same for all dials of an entry, so
+ * one copy lies in secret memory while any of them is under way.
  *
  * upstream_open() gives an exchange a connection: at once from the pool, else later through
  * exchange_connected() or exchange_dial_failed(). The exchange gives it back with
@@ -43,7 +43,7 @@ struct upstream_conn {
 	bool reused;
 	bool probe; /* of the upstream's breaker, as long as it has no result */
 	/* while dialling */
-	struct rk_secret dial;         /* encoded msg_dial */
+	bool dials_secretly;           /* holds upstream->dial */
 	struct connecting *connecting; /* owned; while an egress proxy is asked */
 	struct rk_ip addrs[UPSTREAM_MAX_ADDRS];
 	uint8_t addr_count, addr_next;
@@ -77,7 +77,8 @@ static inline bool upstream_dials_secretly(const struct upstream *u)
 	return u->identity || (u->flags & UPSTREAM_PROXY_SECRET);
 }
 
-/* What the dial of c takes, before resolve_start(); copied. RK_E_NOMEM, RK_E_PROTOCOL. */
+/* What the dial of c takes, an encoded msg_dial, before resolve_start(); copied. RK_E_NOMEM,
+ * RK_E_PROTOCOL. */
 RK_MUST_CHECK int upstream_take_dial(struct upstream_conn *c, struct rk_slice dial);
 
 /* Back into the pool, or closed when it cannot be used again. keep_s: how long the upstream
