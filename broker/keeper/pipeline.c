@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
 enum {
 	SPARE_BATCHES = 3,      /* filling, committing, answering */
 	MAINTAIN_PAGES = 256,   /* when there is nothing else to do */
@@ -154,8 +156,10 @@ static void commit_work(struct worker_job *job)
 {
 	struct pl_batch *b = (struct pl_batch *)((char *)job - offsetof(struct pl_batch, job));
 	const struct pipeline_backend *be = &b->p->params.backend;
+	int64_t start = rk_mono_us();
 
 	b->err = be->append(be->arg, b->entry, b->rows, &b->fault);
+	b->commit_us = rk_mono_us() - start;
 	if (!b->err && b->unwraps)
 		pl_credentials_unwrap(b);
 }
@@ -166,6 +170,7 @@ static void commit_done(struct worker_job *job)
 	struct pipeline *p = b->p;
 
 	p->committing = NULL;
+	gather_committed(&p->gather, rk_mono_us(), b->commit_us, b->credentials ? b->rows : 0);
 	pl_wake(p);
 	if (b->unwraps)
 		pl_credentials_unwrapped(b);
@@ -242,6 +247,8 @@ static struct pl_batch *next_batch(struct pipeline *p)
 
 	if (b || !p->open || batch_empty(p->open) || !(p->open->urgent || p->flushed))
 		return b;
+	if (!p->flushed && gather_more(&p->gather, rk_mono_us(), p->open->rows))
+		return NULL;
 	b = p->open;
 	p->open = NULL;
 	return b;
@@ -295,6 +302,11 @@ static void on_lazy(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void on_gathered(void *arg)
+{
+	pl_wake(arg);
+}
+
 void pipeline_flush(struct pipeline *p, void (*done)(void *arg), void *arg)
 {
 	p->flushed = done;
@@ -326,8 +338,10 @@ int pipeline_new(const struct pipeline_params *params, struct pipeline **out)
 	p->maintain_job = (struct worker_job){.work = maintain_work, .done = maintain_done};
 	p->audit_ok = true;
 	p->unsealed = true;
+	p->gather.fd = -1;
 	p->lazy_timer = evtimer_new(loop_base(params->loop), on_lazy, p);
-	err = p->lazy_timer ? 0 : RK_E_NOMEM;
+	err =
+	    p->lazy_timer ? gather_init(&p->gather, params->loop, on_gathered, p) : RK_E_NOMEM;
 	if (!err)
 		err = flights_init(&p->flights);
 	if (!err)
@@ -359,6 +373,7 @@ void pipeline_free(struct pipeline *p)
 	if (!p)
 		return;
 	loop_unhook(p->params.loop, &p->turn_end);
+	gather_free(&p->gather);
 	if (p->lazy_timer)
 		event_free(p->lazy_timer);
 	if (p->probe_timer)

@@ -2,7 +2,8 @@
  * The batch machine of the keeper: from AUTHORIZE to DECISION, from COMPLETE to its row.
  *
  * Whatever arrives in a loop turn is decided at once and appended, encoded, to the open batch.
- * When the journal worker is idle the open batch is submitted to it (one commit), and its
+ * When the journal worker is idle, and has rested a little under load (keeper/gather.h), the
+ * open batch is submitted to it (one commit), and its
  * credentials are unwrapped, each once: by the same worker behind the commit when the token is
  * quick, meanwhile and on the token pool when it is not. The next batch is decided while this
  * one commits. A request is answered when its row is durable and, if it is allowed, an unwrap

@@ -17,6 +17,7 @@
 #include "keeper/authorize.h"
 #include "keeper/credential.h"
 #include "keeper/flights.h"
+#include "keeper/gather.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
 
@@ -94,6 +95,7 @@ struct pl_batch {
 	struct worker_job job;
 	struct pipeline *p;
 	uint64_t number;
+	int64_t commit_us;
 	char *mem; /* packed rows and wrapped blobs: PIPELINE_BATCH_BYTES */
 	size_t used;
 	unsigned rows, credentials;
@@ -131,6 +133,7 @@ struct pipeline {
 	uint64_t batch_number;
 	struct loop_hook turn_end;
 	struct event *lazy_timer;
+	struct gather gather;
 	struct journal_head head;
 
 	struct flights flights;
