@@ -83,7 +83,7 @@ export async function startHaproxy(dir, upstream) {
  */
 export async function startBroker(dir, upstream, { name = 'relaykey', sync = 'full', config = [] } = {}) {
   mkdirSync(join(dir, name));
-  const broker = await Broker.start({ dir: join(dir, name), relays: 2, config: [`journal-sync ${sync}`, ...config] });
+  const broker = await Broker.start({ dir: join(dir, name), relays: 2, config: [`journal-sync ${sync}`, 'max-connections-per-client 50000', ...config] });
   brokers.add(broker);
   await broker.json(['conn', 'add', 'bench', '--base-url', `https://localhost:${upstream.port}`, '--ca',
     upstream.certs.caFile, '--allow-private', '--secret-file', '-'], REAL_KEY);
