@@ -36,7 +36,7 @@ struct pl_batch *pl_batch_new(struct pipeline *p)
 	b->number = ++p->batch_number;
 	b->used = 0;
 	b->rows = b->credentials = b->waiting = 0;
-	b->unwraps = b->urgent = b->submitted = b->settled = b->failed = b->probe = false;
+	b->unwraps = b->urgent = b->settled = b->failed = b->probe = false;
 	b->err = 0;
 	b->fault.text[0] = '\0';
 	return b;
@@ -225,7 +225,6 @@ void pl_batch_submit(struct pl_batch *b)
 {
 	struct pipeline *p = b->p;
 
-	b->submitted = true;
 	pl_credentials_submit(b);
 	if (!b->rows) { /* only credentials, for rows that are durable already */
 		batch_durable(b);

@@ -102,8 +102,7 @@ struct pl_batch {
 	unsigned waiting; /* credentials that a worker has */
 	bool unwraps;     /* its credentials go with the commit, on the journal's thread */
 	bool urgent;      /* somebody waits for it */
-	bool submitted;
-	bool settled; /* durable or failed: the rows were dealt with */
+	bool settled;     /* durable or failed: the rows were dealt with */
 	bool failed;
 	bool probe;
 	int err;
