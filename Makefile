@@ -63,7 +63,7 @@ $(O)/bin/relaykeyd: $(O)/obj/broker/relaykeyd.o $(ROLE_OBJ) $(LIB_OBJ)
 
 # the CLI speaks to the broker only: no event loop, no token, no database in it
 CLI_LIB_OBJ := $(call obj,$(filter-out broker/base/sandbox%.c,$(wildcard broker/base/*.c)) \
-	$(wildcard broker/policy/*.c broker/http/h1_*.c) broker/ipc/audit_row.c broker/ipc/catalogue.c \
+	$(wildcard broker/policy/*.c broker/http/h1_*.c) broker/ipc/audit_row.c $(wildcard broker/ipc/catalogue*.c) \
 	broker/ipc/frame.c broker/ipc/roles.c broker/http/target.c broker/http/base64.c)
 
 $(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(CLI_LIB_OBJ)
@@ -124,6 +124,16 @@ FUZZ_REPLAY := $(patsubst tests/fuzz/%.c,$(O)/tests/replay/%,$(FUZZ_SRC))
 fuzz-replay-binaries: $(FUZZ_REPLAY)
 
 $(O)/tests/replay/%: $(O)/obj/tests/fuzz/%.o $(O)/obj/tests/fuzz/replay_main.o $(O)/librelaykey.a
+	@mkdir -p $(@D)
+	$(say_link)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
+# seeds of fuzz_ipc: one a message type
+.PHONY: corpus-ipc
+corpus-ipc: $(O)/tests/ipc_seeds
+	$< tests/corpus/ipc
+
+$(O)/tests/ipc_seeds: $(O)/obj/tests/fuzz/ipc_seeds.o $(O)/librelaykey.a
 	@mkdir -p $(@D)
 	$(say_link)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)

@@ -29,6 +29,8 @@ const char *rk_strerror(int err)
 	    [-RK_E_UNSUPPORTED] = "not supported",
 	    [-RK_E_STATE] = "not possible in this state",
 	    [-RK_E_AMBIGUOUS] = "more than one object matches",
+	    [-RK_E_AUTH] = "not authenticated",
+	    [-RK_E_STALE] = "the object has changed meanwhile",
 	};
 	size_t i = (size_t)(-(long)err);
 

@@ -35,6 +35,8 @@ enum rk_err {
 	RK_E_UNSUPPORTED = -17,
 	RK_E_STATE = -18,     /* not possible in this state */
 	RK_E_AMBIGUOUS = -19, /* more than one object matches */
+	RK_E_AUTH = -20,      /* nobody, or not who they say they are */
+	RK_E_STALE = -21,     /* the object is not of the revision that was meant */
 };
 
 /* A short English text for any rk_err, including unknown values. Static storage. */

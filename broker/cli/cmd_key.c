@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/render.h"
+#include "ipc/catalogue_manage.h"
 #include "policy/rate.h"
 #include "policy/relay_key.h"
 

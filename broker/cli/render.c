@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ipaddr.h"
 #include "cli/cli.h"
+#include "ipc/catalogue_manage.h"
 #include "policy/reason.h"
 #include "policy/relay_key.h"
 

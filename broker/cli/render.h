@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "ipc/messages.h"
+#include "ipc/messages_manage.h"
 
 /* Returned owned. NULL when out of memory. */
 json_t *render_conn(const struct msg_conn_info *c);

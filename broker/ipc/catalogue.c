@@ -1,4 +1,4 @@
-#include "ipc/catalogue.h"
+#include "ipc/catalogue_manage.h"
 
 /* ---- bodies ---- */
 
@@ -156,191 +156,39 @@ static const struct record_field msg_refused_fields[] = {
     RF_BYTES(struct msg_refused, user_agent, AUDIT_MAX_USER_AGENT),
 };
 
-static const struct record_field msg_conn_add_fields[] = {
-    RF_BYTES(struct msg_conn_add, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_add, provider, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_add, base_url, MSG_MAX_URL),
-    RF_LIST(struct msg_conn_add, auth, MSG_MAX_AUTH),
-    RF_U32(struct msg_conn_add, flags),
-    RF_BYTES(struct msg_conn_add, ca_pem, MSG_MAX_PEM),
-    RF_BYTES(struct msg_conn_add, secret, MSG_MAX_SECRET),
-    RF_BYTES(struct msg_conn_add, egress, MSG_MAX_EGRESS),
-    RF_BYTES(struct msg_conn_add, proxy_secret, MSG_MAX_PROXY_SECRET),
-    RF_BYTES(struct msg_conn_add, client_chain, MSG_MAX_CHAIN),
-    RF_BYTES(struct msg_conn_add, client_key, MSG_MAX_CLIENT_KEY),
+static const struct record_field msg_notice_fields[] = {
+    RF_U8(struct msg_notice, kind),
+    RF_FIXED(struct msg_notice, id, 16),
+    RF_I64(struct msg_notice, time_ms),
+    RF_BYTES(struct msg_notice, key_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_notice, key_masked, MSG_MAX_NAME),
+    RF_U8(struct msg_notice, holder_kind),
+    RF_BYTES(struct msg_notice, holder, MSG_MAX_NAME),
+    RF_BYTES(struct msg_notice, conn_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_notice, conn_name, MSG_MAX_NAME),
+    RF_FIXED(struct msg_notice, client_ip, 16),
+    RF_BYTES(struct msg_notice, user_agent, AUDIT_MAX_USER_AGENT),
+    RF_BYTES(struct msg_notice, actor, MSG_MAX_NAME),
+    RF_BYTES(struct msg_notice, code, MSG_MAX_NAME),
+    RF_I64(struct msg_notice, until_ms),
+    RF_BYTES(struct msg_notice, detail, AUDIT_MAX_DETAIL),
 };
 
-static const struct record_field msg_conn_identity_fields[] = {
-    RF_BYTES(struct msg_conn_identity, ref, MSG_MAX_KEY),
-    RF_BYTES(struct msg_conn_identity, client_chain, MSG_MAX_CHAIN),
-    RF_BYTES(struct msg_conn_identity, client_key, MSG_MAX_CLIENT_KEY),
-};
-
-static const struct record_field msg_conn_proxy_fields[] = {
-    RF_BYTES(struct msg_conn_proxy, ref, MSG_MAX_KEY),
-    RF_BYTES(struct msg_conn_proxy, egress, MSG_MAX_EGRESS),
-    RF_BYTES(struct msg_conn_proxy, proxy_secret, MSG_MAX_PROXY_SECRET),
-};
-
-static const struct record_field msg_ref_fields[] = {
-    RF_BYTES(struct msg_ref, ref, MSG_MAX_KEY),
-    RF_U8(struct msg_ref, force),
-};
-
-static const struct record_field msg_list_fields[] = {
-    RF_BYTES(struct msg_list, conn, MSG_MAX_NAME),
-    RF_BYTES(struct msg_list, holder, MSG_MAX_NAME),
-    RF_U8(struct msg_list, live_only),
-    RF_BYTES(struct msg_list, after, MSG_MAX_NAME),
-    RF_U32(struct msg_list, limit),
-};
-
-static const struct record_field msg_conn_rotate_fields[] = {
-    RF_BYTES(struct msg_conn_rotate, ref, MSG_MAX_KEY),
-    RF_BYTES(struct msg_conn_rotate, secret, MSG_MAX_SECRET),
-};
-
-static const struct record_field msg_conn_state_fields[] = {
-    RF_BYTES(struct msg_conn_state, ref, MSG_MAX_KEY),
-    RF_U8(struct msg_conn_state, enabled),
-};
-
-static const struct record_field msg_conn_info_fields[] = {
-    RF_BYTES(struct msg_conn_info, id, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_info, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_info, provider, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_info, base_url, MSG_MAX_URL),
-    RF_LIST(struct msg_conn_info, auth, MSG_MAX_LIST),
-    RF_U32(struct msg_conn_info, flags),
-    RF_U8(struct msg_conn_info, enabled),
-    RF_U8(struct msg_conn_info, private_ca),
-    RF_U32(struct msg_conn_info, credential_version),
-    RF_U32(struct msg_conn_info, kek_generation),
-    RF_BYTES(struct msg_conn_info, mechanism, MSG_MAX_NAME),
-    RF_BYTES(struct msg_conn_info, secret_hint, MSG_MAX_NAME),
-    RF_I64(struct msg_conn_info, created_ms),
-    RF_I64(struct msg_conn_info, updated_ms),
-    RF_U32(struct msg_conn_info, live_keys),
-    RF_BYTES(struct msg_conn_info, client_subject, MSG_MAX_TEXT),
-    RF_I64(struct msg_conn_info, client_expires_ms),
-    RF_BYTES(struct msg_conn_info, egress, MSG_MAX_EGRESS),
-    RF_U8(struct msg_conn_info, proxy_secret),
-};
-
-static const struct record_field msg_grant_fields[] = {
-    RF_BYTES(struct msg_grant, conn, MSG_MAX_NAME),
-    RF_BYTES(struct msg_grant, conn_name, MSG_MAX_NAME),
-    RF_LIST(struct msg_grant, methods, MSG_MAX_LIST),
-    RF_LIST(struct msg_grant, paths, MSG_MAX_LIST),
-    RF_LIST(struct msg_grant, deny_query, MSG_MAX_LIST),
-};
-
-static const struct record_field msg_key_issue_fields[] = {
-    RF_U8(struct msg_key_issue, kind),
-    RF_BYTES(struct msg_key_issue, holder, MSG_MAX_NAME),
-    RF_BYTES(struct msg_key_issue, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_key_issue, env, MSG_MAX_NAME),
-    RF_LIST(struct msg_key_issue, cidrs, MSG_MAX_LIST),
-    RF_LIST(struct msg_key_issue, grants, MSG_MAX_GRANTS),
-    RF_I64(struct msg_key_issue, ttl_ms),
-    RF_I64(struct msg_key_issue, expires_ms),
-    RF_U32(struct msg_key_issue, rate_per_minute),
-    RF_U32(struct msg_key_issue, rate_per_day),
-    RF_U32(struct msg_key_issue, max_concurrent),
-};
-
-static const struct record_field msg_key_extend_fields[] = {
-    RF_BYTES(struct msg_key_extend, ref, MSG_MAX_KEY),
-    RF_I64(struct msg_key_extend, ttl_ms),
-    RF_I64(struct msg_key_extend, expires_ms),
-};
-
-static const struct record_field msg_key_info_fields[] = {
-    RF_BYTES(struct msg_key_info, id, MSG_MAX_NAME),
-    RF_BYTES(struct msg_key_info, key, MSG_MAX_KEY),
-    RF_BYTES(struct msg_key_info, masked, MSG_MAX_NAME),
-    RF_U8(struct msg_key_info, kind),
-    RF_BYTES(struct msg_key_info, holder, MSG_MAX_NAME),
-    RF_BYTES(struct msg_key_info, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_key_info, env, MSG_MAX_NAME),
-    RF_LIST(struct msg_key_info, cidrs, MSG_MAX_LIST),
-    RF_LIST(struct msg_key_info, grants, MSG_MAX_GRANTS),
-    RF_U8(struct msg_key_info, state),
-    RF_I64(struct msg_key_info, created_ms),
-    RF_I64(struct msg_key_info, expires_ms),
-    RF_I64(struct msg_key_info, revoked_ms),
-    RF_I64(struct msg_key_info, last_used_ms),
-    RF_U32(struct msg_key_info, in_flight),
-    RF_U32(struct msg_key_info, rate_per_minute),
-    RF_U32(struct msg_key_info, rate_per_day),
-    RF_U32(struct msg_key_info, max_concurrent),
-};
-
-static const struct record_field msg_audit_query_fields[] = {
-    RF_U8(struct msg_audit_query, mode),
-    RF_U32(struct msg_audit_query, limit),
-    RF_BYTES(struct msg_audit_query, holder, MSG_MAX_NAME),
-    RF_BYTES(struct msg_audit_query, kind, MSG_MAX_NAME),
-    RF_BYTES(struct msg_audit_query, conn, MSG_MAX_NAME),
-    RF_BYTES(struct msg_audit_query, key_id, MSG_MAX_NAME),
-    RF_BYTES(struct msg_audit_query, env, MSG_MAX_NAME),
-    RF_BYTES(struct msg_audit_query, decision, MSG_MAX_NAME),
-    RF_U16(struct msg_audit_query, status),
-    RF_I64(struct msg_audit_query, since_ms),
-    RF_I64(struct msg_audit_query, until_ms),
-};
-
-static const struct record_field msg_audit_entry_fields[] = {
-    RF_U64(struct msg_audit_entry, seq),
-    RF_FIXED(struct msg_audit_entry, prev_hash, 32),
-    RF_FIXED(struct msg_audit_entry, hash, 32),
-    RF_BYTES(struct msg_audit_entry, row, AUDIT_MAX_ROW),
-    RF_U64(struct msg_audit_entry, response_seq),
-    RF_BYTES(struct msg_audit_entry, response, AUDIT_MAX_ROW),
-};
-
-static const struct record_field msg_audit_verified_fields[] = {
-    RF_U8(struct msg_audit_verified, ok),
-    RF_U64(struct msg_audit_verified, rows),
-    RF_U64(struct msg_audit_verified, first_seq),
-    RF_U64(struct msg_audit_verified, last_seq),
-    RF_FIXED(struct msg_audit_verified, head, 32),
-    RF_U64(struct msg_audit_verified, bad_seq),
-    RF_BYTES(struct msg_audit_verified, text, MSG_MAX_TEXT),
-};
-
-static const struct record_field msg_status_fields[] = {
-    RF_BYTES(struct msg_status, version, MSG_MAX_NAME),
-    RF_I64(struct msg_status, started_ms),
-    RF_U8(struct msg_status, unsealed),
-    RF_U8(struct msg_status, audit_ok),
-    RF_BYTES(struct msg_status, token_state, MSG_MAX_NAME),
-    RF_BYTES(struct msg_status, token_label, MSG_MAX_NAME),
-    RF_BYTES(struct msg_status, token_model, MSG_MAX_NAME),
-    RF_BYTES(struct msg_status, token_module, MSG_MAX_URL),
-    RF_BYTES(struct msg_status, mechanism, MSG_MAX_NAME),
-    RF_U32(struct msg_status, kek_generation),
-    RF_BYTES(struct msg_status, secret_memory, MSG_MAX_NAME),
-    RF_BYTES(struct msg_status, audit_error, MSG_MAX_TEXT),
-    RF_U64(struct msg_status, audit_rows),
-    RF_U32(struct msg_status, connections),
-    RF_U64(struct msg_status, keys),
-    RF_U64(struct msg_status, live_keys),
-    RF_U32(struct msg_status, in_flight),
-    RF_U32(struct msg_status, relays),
-    RF_U64(struct msg_status, requests),
-    RF_U64(struct msg_status, refused),
-    RF_U64(struct msg_status, batches),
-    RF_U64(struct msg_status, unwraps),
-    RF_U64(struct msg_status, policy_version),
+static const struct record_field msg_caller_fields[] = {
+    RF_BYTES(struct msg_caller, credential, MSG_MAX_KEY),
+    RF_FIXED(struct msg_caller, client_ip, 16),
+    RF_BYTES(struct msg_caller, user_agent, AUDIT_MAX_USER_AGENT),
+    RF_BYTES(struct msg_caller, idempotency_key, MSG_MAX_IDEMPOTENCY_KEY),
+    RF_U64(struct msg_caller, if_revision),
 };
 
 static const struct record_field msg_done_fields[] = {
     RF_I64(struct msg_done, err),
     RF_BYTES(struct msg_done, text, MSG_MAX_TEXT),
+    RF_U8(struct msg_done, more),
 };
 
-const struct record_desc msg_grant_desc = RECORD_DESC(struct msg_grant, msg_grant_fields);
+const struct record_desc msg_notice_desc = RECORD_DESC(struct msg_notice, msg_notice_fields);
 const struct record_desc msg_dial_desc = RECORD_DESC(struct msg_dial, msg_dial_fields);
 
 /* ---- who may say what to whom, and when ---- */
@@ -355,8 +203,15 @@ enum {
 	EVERY_ROLE = KEEPER | RELAY | CONSOLE | COURIER,
 };
 
-#define BODY(s)                       (&(const struct record_desc)RECORD_DESC(struct msg_##s, msg_##s##_fields))
-#define ROW(type, s, f, t, p)         [MSG_##type] = {#type, BODY(s), f, t, IPC_PHASE_##p, false}
+#define BODY(s)               (&(const struct record_desc)RECORD_DESC(struct msg_##s, msg_##s##_fields))
+#define ROW(type, s, f, t, p) [MSG_##type] = {#type, BODY(s), f, t, IPC_PHASE_##p, false}
+/* bodies of ipc/catalogue_manage.c: a command to the keeper, and what it answers */
+#define COMMAND(type, s)                                                                       \
+	[MSG_##type] = {#type,  &msg_##s##_desc, CONTROL | CONSOLE,                            \
+	                KEEPER, IPC_PHASE_SERVE, false}
+#define ANSWER(type, s)                                                                        \
+	[MSG_##type] = {#type, &msg_##s##_desc, KEEPER, CONTROL | CONSOLE, IPC_PHASE_SERVE,    \
+	                false}
 #define ROW_WITH_FD(type, s, f, t, p) [MSG_##type] = {#type, BODY(s), f, t, IPC_PHASE_##p, true}
 
 /* clang-format off */
@@ -379,30 +234,32 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(COMPLETE, complete, RELAY, KEEPER, SERVE),
 	ROW(REFUSED, refused, RELAY, KEEPER, SERVE),
 	ROW(STATUS_GET, empty, CONTROL | CONSOLE, KEEPER, SERVE),
-	ROW(STATUS, status, KEEPER, CONTROL | CONSOLE, SERVE),
-	ROW(CONN_ADD, conn_add, CONTROL, KEEPER, SERVE),
-	ROW(CONN_GET, ref, CONTROL, KEEPER, SERVE),
-	ROW(CONN_LIST, list, CONTROL, KEEPER, SERVE),
-	ROW(CONN_ROTATE, conn_rotate, CONTROL, KEEPER, SERVE),
-	ROW(CONN_STATE, conn_state, CONTROL, KEEPER, SERVE),
-	ROW(CONN_REMOVE, ref, CONTROL, KEEPER, SERVE),
-	ROW(CONN_INFO, conn_info, KEEPER, CONTROL, SERVE),
-	ROW(KEY_ISSUE, key_issue, CONTROL, KEEPER, SERVE),
-	ROW(KEY_GET, ref, CONTROL, KEEPER, SERVE),
-	ROW(KEY_LIST, list, CONTROL, KEEPER, SERVE),
-	ROW(KEY_REVOKE, ref, CONTROL, KEEPER, SERVE),
-	ROW(KEY_EXTEND, key_extend, CONTROL, KEEPER, SERVE),
-	ROW(KEY_INFO, key_info, KEEPER, CONTROL, SERVE),
-	ROW(AUDIT_QUERY, audit_query, CONTROL, KEEPER, SERVE),
-	ROW(AUDIT_ENTRY, audit_entry, KEEPER, CONTROL, SERVE),
-	ROW(AUDIT_VERIFY, empty, CONTROL, KEEPER, SERVE),
-	ROW(AUDIT_VERIFIED, audit_verified, KEEPER, CONTROL, SERVE),
+	ANSWER(STATUS, status),
+	COMMAND(CONN_ADD, conn_add),
+	COMMAND(CONN_GET, ref),
+	COMMAND(CONN_LIST, list),
+	COMMAND(CONN_ROTATE, conn_rotate),
+	COMMAND(CONN_STATE, conn_state),
+	COMMAND(CONN_REMOVE, ref),
+	ANSWER(CONN_INFO, conn_info),
+	COMMAND(KEY_ISSUE, key_issue),
+	COMMAND(KEY_GET, ref),
+	COMMAND(KEY_LIST, list),
+	COMMAND(KEY_REVOKE, ref),
+	COMMAND(KEY_EXTEND, key_extend),
+	ANSWER(KEY_INFO, key_info),
+	COMMAND(AUDIT_QUERY, audit_query),
+	ANSWER(AUDIT_ENTRY, audit_entry),
+	ROW(AUDIT_VERIFY, empty, CONTROL | CONSOLE, KEEPER, SERVE),
+	ANSWER(AUDIT_VERIFIED, audit_verified),
 	ROW(DONE, done, KEEPER, CONTROL | CONSOLE, SERVE),
 	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
 	ROW(AGAIN, again, RELAY, KEEPER, SERVE),
 	ROW(EXPIRY, expiry, KEEPER, RELAY, SERVE),
-	ROW(CONN_IDENTITY, conn_identity, CONTROL, KEEPER, SERVE),
-	ROW(CONN_PROXY, conn_proxy, CONTROL, KEEPER, SERVE),
+	COMMAND(CONN_IDENTITY, conn_identity),
+	COMMAND(CONN_PROXY, conn_proxy),
+	ROW(CALLER, caller, CONSOLE, KEEPER, SERVE),
+	ROW(FORGET, empty, CONSOLE, KEEPER, SERVE),
 };
 /* clang-format on */
 

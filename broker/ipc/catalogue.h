@@ -7,7 +7,7 @@
 #define IPC_CATALOGUE_H
 
 #include "base/record.h"
-#include "ipc/messages.h"
+#include "ipc/messages_manage.h"
 #include "ipc/roles.h"
 
 enum ipc_type {
@@ -59,6 +59,9 @@ enum ipc_type {
 	/* management: how an upstream is reached */
 	MSG_CONN_IDENTITY,
 	MSG_CONN_PROXY,
+	/* console and keeper: whose command the next one with the same id is */
+	MSG_CALLER,
+	MSG_FORGET,
 	MSG_TYPES
 };
 
@@ -83,8 +86,8 @@ const struct ipc_row *ipc_row(unsigned type);
 /* Whether `from` may send `type` to `to` in `phase`. */
 bool ipc_permitted(unsigned type, enum ipc_role from, enum ipc_role to, enum ipc_phase phase);
 
-extern const struct record_desc msg_grant_desc; /* elements of msg_key_issue.grants */
-extern const struct record_desc msg_dial_desc;  /* msg_decision.dial */
+extern const struct record_desc msg_notice_desc; /* kept in the outbox */
+extern const struct record_desc msg_dial_desc;   /* msg_decision.dial */
 
 /* Room for any decoded body. */
 union ipc_body {
@@ -121,6 +124,7 @@ union ipc_body {
 	struct msg_audit_entry audit_entry;
 	struct msg_audit_verified audit_verified;
 	struct msg_status status;
+	struct msg_caller caller;
 	struct msg_done done;
 	struct msg_log_level log_level;
 };

@@ -32,6 +32,7 @@ enum {
 	MSG_MAX_GRANT = 16384,
 	MSG_MAX_GRANTS = 32768,
 	MSG_MAX_TEXT = 512,
+	MSG_MAX_IDEMPOTENCY_KEY = 128,
 };
 
 /* ---- supervisor and roles ---- */
@@ -226,200 +227,62 @@ struct msg_refused {
 	struct rk_slice user_agent;
 };
 
-/* ---- management: control socket (and console) to keeper ---- */
+/* ---- keeper and courier ---- */
 
-struct msg_conn_add {
-	struct rk_slice name;
-	struct rk_slice provider;
-	struct rk_slice base_url;
-	struct rk_slice
-	    auth; /* LIST of "bearer", "basic[:USER]", "header:NAME[:PREFIX]", "query:NAME" */
-	uint32_t flags; /* enum upstream_flags: ALLOW_PRIVATE, ALLOW_ENCODED_SLASH,
-	                   ALLOW_SET_COOKIE */
-	struct rk_slice ca_pem;
-	struct rk_slice secret;
-	struct rk_slice egress;       /* base/egress.h */
-	struct rk_slice proxy_secret; /* "user:password" */
-	struct rk_slice client_chain; /* PEM; and its key: both or neither */
-	struct rk_slice client_key;
+enum notice_kind {
+	NOTICE_TEST = 1,     /* "does this webhook, this mail server work?" */
+	NOTICE_NEW_IP,       /* locked until confirmed; with a code for the link */
+	NOTICE_KEY_EXPIRING, /* a relay or management key ends soon */
+	NOTICE_HONEY_KEY,    /* one was used */
+	NOTICE_KEY_LEAKED,   /* reported, and revoked if it was one of ours */
+	NOTICE_TOKEN_LOST,
+	NOTICE_TOKEN_BACK,
+	NOTICE_PANIC,     /* somebody stopped all traffic, or let it go on */
+	NOTICE_BUDGET,    /* 80 or 100 % of it are gone */
+	NOTICE_COLLECTOR, /* a syslog target is away or back */
+	NOTICE_KINDS
 };
 
-/* Both empty: no client certificate any more. */
-struct msg_conn_identity {
-	struct rk_slice ref;
-	struct rk_slice client_chain;
-	struct rk_slice client_key;
-};
-
-struct msg_conn_proxy {
-	struct rk_slice ref;
-	struct rk_slice egress;
-	struct rk_slice proxy_secret;
-};
-
-struct msg_ref {
-	struct rk_slice ref; /* id, name, whole or masked relay key, as the message allows */
-	uint8_t force;
-};
-
-struct msg_list {
-	struct rk_slice conn;   /* keys: only those with a grant on it */
-	struct rk_slice holder; /* keys: "kind:name" or "kind:" */
-	uint8_t live_only;
-	struct rk_slice after; /* id of the last one seen; empty: from the start */
-	uint32_t limit;        /* 0: all */
-};
-
-struct msg_conn_rotate {
-	struct rk_slice ref;
-	struct rk_slice secret;
-};
-
-struct msg_conn_state {
-	struct rk_slice ref;
-	uint8_t enabled;
-};
-
-struct msg_conn_info {
-	struct rk_slice id;
-	struct rk_slice name;
-	struct rk_slice provider;
-	struct rk_slice base_url;
-	struct rk_slice auth; /* LIST */
-	uint32_t flags;
-	uint8_t enabled;
-	uint8_t private_ca;
-	uint32_t credential_version;
-	uint32_t kek_generation;
-	struct rk_slice mechanism;   /* "aes-gcm" */
-	struct rk_slice secret_hint; /* "sk_••••5f81" */
-	int64_t created_ms;
-	int64_t updated_ms;
-	uint32_t live_keys;
-	struct rk_slice client_subject; /* of the client certificate; empty: none */
-	int64_t client_expires_ms;
-	struct rk_slice egress;
-	uint8_t proxy_secret; /* there is one */
-};
-
-struct msg_grant {
-	struct rk_slice conn; /* name or id when issuing, id when shown */
-	struct rk_slice conn_name;
-	struct rk_slice methods;    /* LIST; "*" is every method */
-	struct rk_slice paths;      /* LIST of globs */
-	struct rk_slice deny_query; /* LIST of decoded names */
-};
-
-struct msg_key_issue {
+/* Something that somebody outside has to hear of: kept in the outbox as an encoded record until
+ * they have. What it says of keys and holders is what the audit log says. */
+struct msg_notice {
 	uint8_t kind;
-	struct rk_slice holder;
-	struct rk_slice name;
-	struct rk_slice env;
-	struct rk_slice cidrs;  /* LIST; empty: any address */
-	struct rk_slice grants; /* LIST of encoded msg_grant */
-	int64_t ttl_ms;         /* 0: no expiry, unless expires_ms is set */
-	int64_t expires_ms;
-	uint32_t rate_per_minute; /* 0: none; and so on */
-	uint32_t rate_per_day;
-	uint32_t max_concurrent;
-};
-
-struct msg_key_extend {
-	struct rk_slice ref;
-	int64_t ttl_ms; /* from now */
-	int64_t expires_ms;
-};
-
-enum key_state { KEY_ACTIVE = 1, KEY_REVOKED = 2, KEY_EXPIRED = 3 };
-
-struct msg_key_info {
-	struct rk_slice id;
-	struct rk_slice key; /* the key itself: only in the answer to KEY_ISSUE */
-	struct rk_slice masked;
-	uint8_t kind;
-	struct rk_slice holder;
-	struct rk_slice name;
-	struct rk_slice env;
-	struct rk_slice cidrs;
-	struct rk_slice grants; /* LIST of encoded msg_grant */
-	uint8_t state;          /* enum key_state */
-	int64_t created_ms;
-	int64_t expires_ms;
-	int64_t revoked_ms;
-	int64_t last_used_ms;
-	uint32_t in_flight;
-	uint32_t rate_per_minute;
-	uint32_t rate_per_day;
-	uint32_t max_concurrent;
-};
-
-enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };
-
-struct msg_audit_query {
-	uint8_t mode;
-	uint32_t limit; /* LIST: newest N; EXPORT: 0 is all */
-	struct rk_slice holder;
-	struct rk_slice kind;
-	struct rk_slice conn;
+	uint8_t id[16]; /* the same in each attempt to deliver it */
+	int64_t time_ms;
 	struct rk_slice key_id;
-	struct rk_slice env;
-	struct rk_slice decision;
-	uint16_t status;
-	int64_t since_ms;
-	int64_t until_ms;
+	struct rk_slice key_masked;
+	uint8_t holder_kind; /* with a holder */
+	struct rk_slice holder;
+	struct rk_slice conn_id;
+	struct rk_slice conn_name;
+	uint8_t client_ip[16];
+	struct rk_slice user_agent;
+	struct rk_slice actor; /* who did it, as in the audit log */
+	struct rk_slice code;  /* of a confirmation link; only in a mail to the holder */
+	int64_t until_ms;      /* the link's or the key's end */
+	struct rk_slice detail;
 };
 
-/* LIST and TAIL: a REQUEST row with its RESPONSE row where there is one. EXPORT: every row by
- * itself. */
-struct msg_audit_entry {
-	uint64_t seq;
-	uint8_t prev_hash[32];
-	uint8_t hash[32];
-	struct rk_slice row;   /* packed struct audit_row */
-	uint64_t response_seq; /* 0: none */
-	struct rk_slice response;
-};
+/* ---- console and keeper ---- */
 
-struct msg_audit_verified {
-	uint8_t ok;
-	uint64_t rows;
-	uint64_t first_seq;
-	uint64_t last_seq;
-	uint8_t head[32];
-	uint64_t bad_seq;
-	struct rk_slice text;
-};
-
-struct msg_status {
-	struct rk_slice version;
-	int64_t started_ms;
-	uint8_t unsealed;
-	uint8_t audit_ok;
-	struct rk_slice token_state;
-	struct rk_slice token_label;
-	struct rk_slice token_model;
-	struct rk_slice token_module;
-	struct rk_slice mechanism;
-	uint32_t kek_generation;
-	struct rk_slice secret_memory;
-	struct rk_slice audit_error; /* empty when audit_ok */
-	uint64_t audit_rows;
-	uint32_t connections;
-	uint64_t keys;
-	uint64_t live_keys;
-	uint32_t in_flight;
-	uint32_t relays;
-	uint64_t requests;
-	uint64_t refused;
-	uint64_t batches; /* journal commits since start */
-	uint64_t unwraps; /* credentials opened by the token since start */
-	uint64_t policy_version;
+/*
+ * console -> keeper: who brings the command that follows under the same message id, and on what
+ * terms. One command a CALLER; its answer ends with the last message of that command. Who the
+ * caller is and what it may do is the keeper's to find out.
+ */
+struct msg_caller {
+	struct rk_slice credential; /* a management key as presented; secret; empty: nobody */
+	uint8_t client_ip[16];
+	struct rk_slice user_agent;
+	struct rk_slice idempotency_key; /* of a change; empty: none */
+	uint64_t if_revision; /* the change is made only of this revision; 0: of any */
 };
 
 /* Ends every answer that is not one single message; carries the error otherwise. */
 struct msg_done {
 	int64_t err; /* 0 or enum rk_err */
 	struct rk_slice text;
+	uint8_t more; /* of a list with a limit: there is more behind the last one */
 };
 
 #endif

@@ -7,7 +7,7 @@
 #define KEEPER_AUDIT_READ_H
 
 #include "base/secret.h"
-#include "ipc/messages.h"
+#include "ipc/messages_manage.h"
 
 /*
  * Filter as in msg_audit_query; strings are copied. Every criterion that is set must hold:

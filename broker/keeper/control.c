@@ -145,6 +145,7 @@ static void client_new(struct control *ctl, int sock, unsigned uid)
 	}
 	c->control = ctl;
 	c->caller.ops = &caller_ops;
+	c->caller.role = ROLE_ADMIN; /* root, or the owner of the state directory */
 	snprintf(c->caller.actor, sizeof c->caller.actor, "uid:%u", uid);
 	if (ipc_peer_new(ctl->k->loop, sock, IPC_KEEPER, IPC_CONTROL, &peer_ops, c, &c->peer)) {
 		free(c);

@@ -10,7 +10,7 @@
 #define KEEPER_INDEX_H
 
 #include "base/ipaddr.h"
-#include "ipc/messages.h"
+#include "ipc/messages_manage.h"
 #include "keeper/store.h"
 #include "policy/auth_style.h"
 #include "policy/base_url.h"
@@ -60,6 +60,7 @@ struct index_conn {
 	char client_subject[128]; /* of the client certificate; "": none */
 	int64_t client_expires_ms;
 	int64_t created_ms, updated_ms;
+	uint32_t revision;
 	struct index_request *open;      /* in flight through this connection */
 	struct index_grant_node *grants; /* the index's: compiled grants on it */
 	struct index_lane lane[2]; /* the pipeline's: without, and with what a dial takes */
@@ -80,7 +81,10 @@ struct index_key {
 	char hint[RELAY_KEY_HINT];
 	uint8_t kind;
 	uint8_t grant_count, cidr_count;
+	uint8_t flags; /* enum store_key_flags */
 	uint32_t in_flight;
+	uint32_t revision;
+	uint32_t minted_by;
 	const char *holder, *name, *env;         /* interned */
 	const struct index_grant *const *grants; /* interned set */
 	const struct rk_cidr *cidrs;             /* interned set */

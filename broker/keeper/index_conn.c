@@ -181,6 +181,7 @@ static int conn_fill(struct index_conn *n, const struct store_conn *c, struct rk
 	n->credential_version = c->credential.version;
 	n->created_ms = c->created_ms;
 	n->updated_ms = c->updated_ms;
+	n->revision = c->revision ? c->revision : 1;
 	return 0;
 }
 
@@ -265,6 +266,7 @@ int index_conn_rotate(struct index *ix, struct index_conn *c,
 	memcpy(c->hint, hint, sizeof hint);
 	c->upstream_id = index_new_upstream_id(ix);
 	c->updated_ms = now_ms;
+	c->revision++;
 	return 0;
 }
 
@@ -288,6 +290,7 @@ int index_conn_set_egress(struct index *ix, struct index_conn *c, enum store_egr
 	*to = n;
 	c->upstream_id = index_new_upstream_id(ix);
 	c->updated_ms = now_ms;
+	c->revision++;
 	return 0;
 }
 
@@ -297,6 +300,7 @@ void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled
 	(void)ix;
 	c->enabled = enabled;
 	c->updated_ms = now_ms;
+	c->revision++;
 }
 
 void index_conn_remove(struct index *ix, struct index_conn *c)

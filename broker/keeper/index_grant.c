@@ -1,6 +1,6 @@
 #include "keeper/index_int.h"
 
-#include "ipc/catalogue.h"
+#include "ipc/catalogue_manage.h"
 #include "policy/glob.h"
 
 static int lists_check(const struct msg_grant *g, struct rk_fault *fault)

@@ -130,7 +130,8 @@ static int key_fill(struct index *ix, const struct store_key *k, struct index_ke
 		return rk_fail(fault, RK_E_INVALID, "\"%.*s\" is not a key id", RK_FMT(k->id));
 	if (k->kind >= HOLDER_KINDS || !rk_base62_is(rk_slice(k->hint, sizeof k->hint)) ||
 	    k->expires_ms < 0 || k->revoked_ms < 0 || k->limits.per_minute > RATE_MAX ||
-	    k->limits.per_day > RATE_MAX || k->limits.max_concurrent > RATE_MAX)
+	    k->limits.per_day > RATE_MAX || k->flags > KEY_FLAGS ||
+	    k->limits.max_concurrent > RATE_MAX)
 		return rk_fail(fault, RK_E_INVALID, "key %.*s is malformed", RK_FMT(k->id));
 	memcpy(out->digest, k->digest, sizeof out->digest);
 	memcpy(out->id, id.p, sizeof out->id);
@@ -139,6 +140,9 @@ static int key_fill(struct index *ix, const struct store_key *k, struct index_ke
 	out->created_ms = k->created_ms;
 	out->expires_ms = k->expires_ms;
 	out->revoked_ms = k->revoked_ms;
+	out->flags = (uint8_t)k->flags;
+	out->revision = k->revision ? k->revision : 1;
+	out->minted_by = k->minted_by;
 	if ((err = text_intern(ix, k->holder, &out->holder, fault)) ||
 	    (err = text_intern(ix, k->name, &out->name, fault)) ||
 	    (err = text_intern(ix, k->env, &out->env, fault)) ||

@@ -13,6 +13,7 @@
 #define KEEPER_MANAGE_H
 
 #include "ipc/catalogue.h"
+#include "policy/mgmt_role.h"
 
 struct keeper;
 struct manage;
@@ -32,7 +33,12 @@ struct manage_caller_ops {
 };
 
 struct manage_caller {
-	char actor[64]; /* for the audit log: "uid:1000" */
+	char actor[64]; /* for the audit log: "uid:1000", or id of a management key */
+	enum mgmt_role role;
+	uint32_t mgmt_key; /* number of the management key; 0: none */
+	/* the terms of its next command (struct msg_caller) */
+	char idempotency_key[MSG_MAX_IDEMPOTENCY_KEY + 1]; /* "": none */
+	uint64_t if_revision;                              /* 0: any */
 	const struct manage_caller_ops *ops;
 	struct manage_op *op; /* the command that runs; NULL: none. Management's. */
 };

@@ -5,7 +5,7 @@
 #ifndef KEEPER_MANAGE_CHECK_H
 #define KEEPER_MANAGE_CHECK_H
 
-#include "ipc/messages.h"
+#include "ipc/messages_manage.h"
 #include "policy/base_url.h"
 #include "policy/rate.h"
 

@@ -32,6 +32,7 @@ struct mutation {
 
 struct manage_command {
 	enum ipc_type type;
+	unsigned may;     /* roles that may, a mask of policy/mgmt_role.h */
 	bool when_sealed; /* works without stores */
 	const struct mutation *mutation;
 	void (*start)(struct manage_op *op);

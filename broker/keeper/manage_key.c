@@ -5,6 +5,7 @@
 
 #include "base/base62.h"
 #include "base/clock.h"
+#include "ipc/catalogue_manage.h"
 #include "keeper/manage_check.h"
 
 /* Notes which key it is: in the audit row and for the store. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "ipc/catalogue_manage.h"
 
 /* ---- connections ---- */
 

@@ -36,13 +36,12 @@ void store_close(struct store *s)
 	free(s);
 }
 
-static int begin(struct store *s, struct rk_fault *fault)
+int store_begin(struct store *s, struct rk_fault *fault)
 {
 	return db_exec(s->db, "BEGIN IMMEDIATE", fault, "cannot change the policy store");
 }
 
-/* Commits with the next policy version, or, when something failed, leaves no trace. */
-static int end(struct store *s, int err, struct rk_fault *fault)
+int store_end(struct store *s, int err, struct rk_fault *fault)
 {
 	if (!err)
 		err = db_exec(s->db,
@@ -61,7 +60,7 @@ static int run_on_one(struct store *s, const char *sql, const struct db_value *v
                       struct rk_slice id, struct rk_fault *fault)
 {
 	int changed = 0;
-	int err = begin(s, fault);
+	int err = store_begin(s, fault);
 
 	if (!err)
 		err = db_run(s->db, sql, values, n, &changed, fault,
@@ -69,7 +68,7 @@ static int run_on_one(struct store *s, const char *sql, const struct db_value *v
 	if (!err && changed == 0)
 		err = rk_fail(fault, RK_E_NOTFOUND, "%.*s is not in the policy store",
 		              RK_FMT(id));
-	return end(s, err, fault);
+	return store_end(s, err, fault);
 }
 
 static int add_credential(struct store *s, int64_t conn, const struct store_credential *c,
@@ -99,7 +98,7 @@ static int add_egress(struct store *s, int64_t conn, enum store_egress_kind kind
 int store_conn_add(struct store *s, const struct store_conn *c, struct rk_fault *fault)
 {
 	int64_t conn = 0;
-	int err = begin(s, fault);
+	int err = store_begin(s, fault);
 
 	if (!err)
 		err = db_run(
@@ -122,7 +121,7 @@ int store_conn_add(struct store *s, const struct store_conn *c, struct rk_fault 
 	if (err == RK_E_EXISTS)
 		rk_fail(fault, err, "a connection with the id %.*s or the name %.*s exists",
 		        RK_FMT(c->id), RK_FMT(c->name));
-	return end(s, err, fault);
+	return store_end(s, err, fault);
 }
 
 /* The newest version counts, so a new one must be newer than all. */
@@ -153,7 +152,8 @@ static int conn_number(struct store *s, struct rk_slice conn_id, int64_t *conn,
 
 static int touch(struct store *s, int64_t conn, int64_t now_ms, struct rk_fault *fault)
 {
-	return db_run(s->db, "UPDATE conn SET updated_ms = ? WHERE n = ?",
+	return db_run(s->db,
+	              "UPDATE conn SET updated_ms = ?, revision = revision + 1 WHERE n = ?",
 	              DB_VALUES(DB_INT(now_ms), DB_INT(conn)), NULL, fault,
 	              "cannot change the connection");
 }
@@ -174,11 +174,11 @@ static int rotate(struct store *s, struct rk_slice conn_id, const struct store_c
 int store_conn_rotate(struct store *s, struct rk_slice conn_id,
                       const struct store_credential *c, struct rk_fault *fault)
 {
-	int err = begin(s, fault);
+	int err = store_begin(s, fault);
 
 	if (!err)
 		err = rotate(s, conn_id, c, fault);
-	return end(s, err, fault);
+	return store_end(s, err, fault);
 }
 
 /* The newest counts, and the key of the table refuses one that is there. */
@@ -204,19 +204,21 @@ static int set_egress(struct store *s, struct rk_slice conn_id, enum store_egres
 int store_conn_set_egress(struct store *s, struct rk_slice conn_id, enum store_egress_kind kind,
                           const struct store_egress *e, struct rk_fault *fault)
 {
-	int err = begin(s, fault);
+	int err = store_begin(s, fault);
 
 	if (!err)
 		err = set_egress(s, conn_id, kind, e, fault);
-	return end(s, err, fault);
+	return store_end(s, err, fault);
 }
 
 int store_conn_set_enabled(struct store *s, struct rk_slice conn_id, bool enabled,
                            int64_t now_ms, struct rk_fault *fault)
 {
-	return run_on_one(s, "UPDATE conn SET enabled = ?, updated_ms = ? WHERE id = ?",
-	                  DB_VALUES(DB_INT(enabled), DB_INT(now_ms), DB_TEXT(conn_id)), conn_id,
-	                  fault);
+	return run_on_one(
+	    s,
+	    "UPDATE conn SET enabled = ?, updated_ms = ?, revision = revision + 1 "
+	    "WHERE id = ?",
+	    DB_VALUES(DB_INT(enabled), DB_INT(now_ms), DB_TEXT(conn_id)), conn_id, fault);
 }
 
 int store_conn_remove(struct store *s, struct rk_slice conn_id, struct rk_fault *fault)
@@ -271,36 +273,39 @@ static int add_key(struct store *s, const struct store_key *k, struct rk_fault *
 		    s->db,
 		    "INSERT INTO relay_key(id, digest, hint, holder, name, env, cidrs, "
 		    "grant_set, created_ms, expires_ms, revoked_ms, rate_per_minute, "
-		    "rate_per_day, max_concurrent) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		    "rate_per_day, max_concurrent, flags, minted_by) "
+		    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		    DB_VALUES(DB_TEXT(k->id), DB_BLOB(digest), DB_TEXT(hint), DB_INT(holder),
 		              DB_TEXT(k->name), DB_TEXT(k->env), DB_BLOB(k->cidrs),
 		              DB_INT(grants), DB_INT(k->created_ms), DB_INT(k->expires_ms),
 		              DB_INT(k->revoked_ms), DB_INT(k->limits.per_minute),
-		              DB_INT(k->limits.per_day), DB_INT(k->limits.max_concurrent)),
+		              DB_INT(k->limits.per_day), DB_INT(k->limits.max_concurrent),
+		              DB_INT(k->flags), DB_INT(k->minted_by)),
 		    NULL, fault, "cannot store the relay key");
 	return err;
 }
 
 int store_key_add(struct store *s, const struct store_key *k, struct rk_fault *fault)
 {
-	int err = begin(s, fault);
+	int err = store_begin(s, fault);
 
 	if (!err)
 		err = add_key(s, k, fault);
-	return end(s, err, fault);
+	return store_end(s, err, fault);
 }
 
 int store_key_set_revoked(struct store *s, struct rk_slice key_id, int64_t revoked_ms,
                           struct rk_fault *fault)
 {
-	return run_on_one(s, "UPDATE relay_key SET revoked_ms = ? WHERE id = ?",
-	                  DB_VALUES(DB_INT(revoked_ms), DB_TEXT(key_id)), key_id, fault);
+	return run_on_one(
+	    s, "UPDATE relay_key SET revoked_ms = ?, revision = revision + 1 WHERE id = ?",
+	    DB_VALUES(DB_INT(revoked_ms), DB_TEXT(key_id)), key_id, fault);
 }
 
 int store_key_set_expires(struct store *s, struct rk_slice key_id, int64_t expires_ms,
                           struct rk_fault *fault)
 {
-	return run_on_one(s, "UPDATE relay_key SET expires_ms = ? WHERE id = ?",
-	                  DB_VALUES(DB_INT(expires_ms), DB_TEXT(key_id)), key_id, fault);
+	return run_on_one(
+	    s, "UPDATE relay_key SET expires_ms = ?, revision = revision + 1 WHERE id = ?",
+	    DB_VALUES(DB_INT(expires_ms), DB_TEXT(key_id)), key_id, fault);
 }

@@ -45,8 +45,15 @@ struct store_conn {
 	struct rk_slice ca_pem;
 	int64_t created_ms;
 	int64_t updated_ms;
+	uint32_t revision;                  /* 1, 2, ... */
 	struct store_credential credential; /* the newest; and so on */
 	struct store_egress identity, proxy;
+};
+
+enum store_key_flags {
+	KEY_TRUSTED_ONLY = 1, /* from addresses that its holder's trusted ones contain */
+	KEY_HONEY = 2,        /* never valid; its use raises an alert */
+	KEY_FLAGS = 3,
 };
 
 struct store_key {
@@ -63,6 +70,9 @@ struct store_key {
 	int64_t expires_ms; /* 0: never */
 	int64_t revoked_ms; /* 0: not */
 	struct rate_limits limits;
+	uint32_t flags;     /* enum store_key_flags */
+	uint32_t revision;  /* 1, 2, ... */
+	uint32_t minted_by; /* number of a management key; 0: none */
 };
 
 RK_MUST_CHECK int store_open(const char *path, const struct rk_secret *key, bool create,

@@ -32,6 +32,7 @@ static int conn_row(sqlite3_stmt *st, const struct store_loader *l, struct rk_fa
 	                   .created_ms = sqlite3_column_int64(st, 13)},
 	    .identity = egress_columns(st, 14),
 	    .proxy = egress_columns(st, 18),
+	    .revision = (uint32_t)sqlite3_column_int64(st, 22),
 	};
 
 	(void)fault;
@@ -56,6 +57,9 @@ static int key_row(sqlite3_stmt *st, const struct store_loader *l, struct rk_fau
 	    .limits = {.per_minute = (uint32_t)sqlite3_column_int64(st, 12),
 	               .per_day = (uint32_t)sqlite3_column_int64(st, 13),
 	               .max_concurrent = (uint32_t)sqlite3_column_int64(st, 14)},
+	    .flags = (uint32_t)sqlite3_column_int64(st, 15),
+	    .revision = (uint32_t)sqlite3_column_int64(st, 16),
+	    .minted_by = (uint32_t)sqlite3_column_int64(st, 17),
 	};
 
 	if (digest.n != sizeof k.digest || hint.n != sizeof k.hint)
@@ -97,7 +101,7 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 		           "c.enabled, c.ca_pem, c.created_ms, c.updated_ms, r.version, "
 		           "r.blob, r.hint, r.created_ms, "
 		           "i.version, i.public, i.blob, i.created_ms, "
-		           "p.version, p.public, p.blob, p.created_ms "
+		           "p.version, p.public, p.blob, p.created_ms, c.revision "
 		           "FROM conn c CROSS JOIN credential r ON r.conn = c.n AND r.version "
 		           "= (SELECT max(version) FROM credential WHERE conn = c.n) "
 		           "LEFT JOIN egress i ON i.conn = c.n AND i.kind = 1 AND i.version "
@@ -110,7 +114,8 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 		err = each(s,
 		           "SELECT k.id, k.digest, k.hint, h.kind, h.name, k.name, k.env, "
 		           "k.cidrs, g.grants, k.created_ms, k.expires_ms, k.revoked_ms, "
-		           "k.rate_per_minute, k.rate_per_day, k.max_concurrent "
+		           "k.rate_per_minute, k.rate_per_day, k.max_concurrent, "
+		           "k.flags, k.revision, k.minted_by "
 		           "FROM relay_key k CROSS JOIN holder h ON h.n = k.holder "
 		           "CROSS JOIN grant_set g ON g.n = k.grant_set ORDER BY k.n",
 		           key_row, l, fault);

@@ -80,5 +80,99 @@ static const char version_3[] = "CREATE TABLE egress("
                                 " PRIMARY KEY(conn, kind, version)"
                                 ") WITHOUT ROWID;";
 
-const struct db_migration store_migrations[] = {{version_1}, {version_2}, {version_3}};
+/*
+ * Version 4: the control plane. `revision` counts the changes of an object (ETag). Flags of a
+ * relay key: enum store_key_flags; minted_by is management_key.n, 0 for none. Addresses are 16
+ * bytes, IPv6 with the last 64 bits zero. What is sent out waits in the outbox until the other
+ * side has it. An idempotency row says which object a change made, not what it answered.
+ */
+static const char version_4[] =
+    "ALTER TABLE conn ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE relay_key ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE relay_key ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE relay_key ADD COLUMN minted_by INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE holder ADD COLUMN email TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE holder ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
+
+    "CREATE TABLE management_key("
+    " n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " digest BLOB NOT NULL UNIQUE,"
+    " hint TEXT NOT NULL,"
+    " role INTEGER NOT NULL,"
+    " name TEXT NOT NULL,"
+    " bounds BLOB NOT NULL," /* record: what it may mint; empty: not a provisioner's */
+    " created_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL,"
+    " revoked_ms INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL);"
+
+    "CREATE TABLE user("
+    " n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " name TEXT NOT NULL UNIQUE,"
+    " email TEXT NOT NULL,"
+    " role INTEGER NOT NULL,"
+    " enabled INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL);"
+
+    "CREATE TABLE trusted_ip("
+    " n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " holder INTEGER NOT NULL REFERENCES holder(n),"
+    " address BLOB NOT NULL,"
+    " state INTEGER NOT NULL,"
+    " how INTEGER NOT NULL,"    /* who decided */
+    " relay_key TEXT NOT NULL," /* with which it came, and so on: for the page and the list */
+    " conn TEXT NOT NULL,"
+    " user_agent TEXT NOT NULL,"
+    " first_ms INTEGER NOT NULL,"
+    " decided_ms INTEGER NOT NULL,"
+    " code_digest BLOB NOT NULL," /* SHA-256 of the link's code; empty: none is open */
+    " code_expires_ms INTEGER NOT NULL,"
+    " UNIQUE(holder, address));"
+
+    "CREATE TABLE webhook("
+    " n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id TEXT NOT NULL UNIQUE,"
+    " name TEXT NOT NULL UNIQUE,"
+    " url TEXT NOT NULL,"
+    " events INTEGER NOT NULL,"
+    " ca_pem BLOB NOT NULL,"
+    " blob BLOB NOT NULL," /* signing secret, as token_wrap() made it */
+    " enabled INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL);"
+
+    "CREATE TABLE outbox("
+    " n INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " kind INTEGER NOT NULL,"  /* enum outbox_kind */
+    " target TEXT NOT NULL,"   /* mail address; id of the webhook */
+    " notice BLOB NOT NULL,"   /* record */
+    " state INTEGER NOT NULL," /* enum outbox_state */
+    " attempts INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " next_ms INTEGER NOT NULL,"
+    " done_ms INTEGER NOT NULL,"
+    " error TEXT NOT NULL);"
+    "CREATE INDEX outbox_due ON outbox(state, next_ms);"
+
+    "CREATE TABLE idempotency("
+    " caller TEXT NOT NULL,"
+    " key TEXT NOT NULL,"
+    " digest BLOB NOT NULL," /* of the command */
+    " target TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " PRIMARY KEY(caller, key)"
+    ") WITHOUT ROWID;"
+
+    "CREATE TABLE option("
+    " name TEXT PRIMARY KEY NOT NULL,"
+    " value BLOB NOT NULL"
+    ") WITHOUT ROWID;";
+
+const struct db_migration store_migrations[] = {
+    {version_1}, {version_2}, {version_3}, {version_4}};
 const unsigned store_schema_version = sizeof store_migrations / sizeof store_migrations[0];

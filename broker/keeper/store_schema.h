@@ -16,4 +16,9 @@ struct store {
 	sqlite3 *db;
 };
 
+RK_MUST_CHECK int store_begin(struct store *s, struct rk_fault *fault);
+/* Commits with the next policy version, or, when `err` or the commit says that something
+ * failed, leaves no trace. */
+RK_MUST_CHECK int store_end(struct store *s, int err, struct rk_fault *fault);
+
 #endif

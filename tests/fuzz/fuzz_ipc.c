@@ -6,21 +6,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "ipc/frame.h"
-
-struct direction {
-	enum ipc_role from, to;
-};
-
-static const struct direction directions[] = {
-    {IPC_SUPERVISOR, IPC_KEEPER},  {IPC_SUPERVISOR, IPC_RELAY},   {IPC_SUPERVISOR, IPC_CONSOLE},
-    {IPC_SUPERVISOR, IPC_COURIER}, {IPC_KEEPER, IPC_SUPERVISOR},  {IPC_RELAY, IPC_SUPERVISOR},
-    {IPC_CONSOLE, IPC_SUPERVISOR}, {IPC_COURIER, IPC_SUPERVISOR}, {IPC_KEEPER, IPC_RELAY},
-    {IPC_KEEPER, IPC_CONSOLE},     {IPC_KEEPER, IPC_COURIER},     {IPC_KEEPER, IPC_CONTROL},
-    {IPC_RELAY, IPC_KEEPER},       {IPC_CONSOLE, IPC_KEEPER},     {IPC_COURIER, IPC_KEEPER},
-    {IPC_CONTROL, IPC_KEEPER},
-};
-
-enum { DIRECTIONS = sizeof directions / sizeof directions[0] };
+#include "tests/fuzz/ipc_directions.h"
 
 /* Every slice of a decoded body lies in the datagram. */
 static void check_borrows(const struct ipc_message *m, struct rk_slice datagram)
@@ -44,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned char again[IPC_MAX_DATAGRAM];
 	struct rk_slice whole, left, before;
-	const struct direction *who;
+	const struct ipc_direction *who;
 	enum ipc_phase phase;
 	struct ipc_message m;
 	size_t used = 0, taken = 0;
@@ -52,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0 || size - 1 > IPC_MAX_DATAGRAM)
 		return 0;
-	who = &directions[(data[0] >> 1) % DIRECTIONS];
+	who = &ipc_directions[(data[0] >> 1) % IPC_DIRECTIONS];
 	phase = data[0] & 1 ? IPC_PHASE_SETUP : IPC_PHASE_SERVE;
 	REQUIRE(ipc_roles_may_talk(who->from, who->to));
 	whole = rk_slice(data + 1, size - 1);

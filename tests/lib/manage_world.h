@@ -337,6 +337,7 @@ static void world_caller_init(struct world_caller *c, const char *actor)
 {
 	c->caller.ops = &world_ops;
 	snprintf(c->caller.actor, sizeof c->caller.actor, "%s", actor);
+	c->caller.role = ROLE_ADMIN;
 	c->room = UINT32_MAX;
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/base62.h"
-#include "ipc/catalogue.h"
+#include "ipc/catalogue_manage.h"
 #include "keeper/index.h"
 
 struct sample_list {

@@ -1,0 +1,209 @@
+#include "ipc/catalogue_manage.h"
+
+static const struct record_field msg_conn_add_fields[] = {
+    RF_BYTES(struct msg_conn_add, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_add, provider, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_add, base_url, MSG_MAX_URL),
+    RF_LIST(struct msg_conn_add, auth, MSG_MAX_AUTH),
+    RF_U32(struct msg_conn_add, flags),
+    RF_BYTES(struct msg_conn_add, ca_pem, MSG_MAX_PEM),
+    RF_BYTES(struct msg_conn_add, secret, MSG_MAX_SECRET),
+    RF_BYTES(struct msg_conn_add, egress, MSG_MAX_EGRESS),
+    RF_BYTES(struct msg_conn_add, proxy_secret, MSG_MAX_PROXY_SECRET),
+    RF_BYTES(struct msg_conn_add, client_chain, MSG_MAX_CHAIN),
+    RF_BYTES(struct msg_conn_add, client_key, MSG_MAX_CLIENT_KEY),
+};
+
+static const struct record_field msg_conn_identity_fields[] = {
+    RF_BYTES(struct msg_conn_identity, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_identity, client_chain, MSG_MAX_CHAIN),
+    RF_BYTES(struct msg_conn_identity, client_key, MSG_MAX_CLIENT_KEY),
+};
+
+static const struct record_field msg_conn_proxy_fields[] = {
+    RF_BYTES(struct msg_conn_proxy, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_proxy, egress, MSG_MAX_EGRESS),
+    RF_BYTES(struct msg_conn_proxy, proxy_secret, MSG_MAX_PROXY_SECRET),
+};
+
+static const struct record_field msg_ref_fields[] = {
+    RF_BYTES(struct msg_ref, ref, MSG_MAX_KEY),
+    RF_U8(struct msg_ref, force),
+};
+
+static const struct record_field msg_list_fields[] = {
+    RF_BYTES(struct msg_list, conn, MSG_MAX_NAME),
+    RF_BYTES(struct msg_list, holder, MSG_MAX_NAME),
+    RF_U8(struct msg_list, live_only),
+    RF_BYTES(struct msg_list, after, MSG_MAX_NAME),
+    RF_U32(struct msg_list, limit),
+};
+
+static const struct record_field msg_conn_rotate_fields[] = {
+    RF_BYTES(struct msg_conn_rotate, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_rotate, secret, MSG_MAX_SECRET),
+};
+
+static const struct record_field msg_conn_state_fields[] = {
+    RF_BYTES(struct msg_conn_state, ref, MSG_MAX_KEY),
+    RF_U8(struct msg_conn_state, enabled),
+};
+
+static const struct record_field msg_conn_info_fields[] = {
+    RF_BYTES(struct msg_conn_info, id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_info, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_info, provider, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_info, base_url, MSG_MAX_URL),
+    RF_LIST(struct msg_conn_info, auth, MSG_MAX_LIST),
+    RF_U32(struct msg_conn_info, flags),
+    RF_U8(struct msg_conn_info, enabled),
+    RF_U8(struct msg_conn_info, private_ca),
+    RF_U32(struct msg_conn_info, credential_version),
+    RF_U32(struct msg_conn_info, kek_generation),
+    RF_BYTES(struct msg_conn_info, mechanism, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_info, secret_hint, MSG_MAX_NAME),
+    RF_I64(struct msg_conn_info, created_ms),
+    RF_I64(struct msg_conn_info, updated_ms),
+    RF_U32(struct msg_conn_info, live_keys),
+    RF_BYTES(struct msg_conn_info, client_subject, MSG_MAX_TEXT),
+    RF_I64(struct msg_conn_info, client_expires_ms),
+    RF_BYTES(struct msg_conn_info, egress, MSG_MAX_EGRESS),
+    RF_U8(struct msg_conn_info, proxy_secret),
+};
+
+static const struct record_field msg_grant_fields[] = {
+    RF_BYTES(struct msg_grant, conn, MSG_MAX_NAME),
+    RF_BYTES(struct msg_grant, conn_name, MSG_MAX_NAME),
+    RF_LIST(struct msg_grant, methods, MSG_MAX_LIST),
+    RF_LIST(struct msg_grant, paths, MSG_MAX_LIST),
+    RF_LIST(struct msg_grant, deny_query, MSG_MAX_LIST),
+};
+
+static const struct record_field msg_key_issue_fields[] = {
+    RF_U8(struct msg_key_issue, kind),
+    RF_BYTES(struct msg_key_issue, holder, MSG_MAX_NAME),
+    RF_BYTES(struct msg_key_issue, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_key_issue, env, MSG_MAX_NAME),
+    RF_LIST(struct msg_key_issue, cidrs, MSG_MAX_LIST),
+    RF_LIST(struct msg_key_issue, grants, MSG_MAX_GRANTS),
+    RF_I64(struct msg_key_issue, ttl_ms),
+    RF_I64(struct msg_key_issue, expires_ms),
+    RF_U32(struct msg_key_issue, rate_per_minute),
+    RF_U32(struct msg_key_issue, rate_per_day),
+    RF_U32(struct msg_key_issue, max_concurrent),
+};
+
+static const struct record_field msg_key_extend_fields[] = {
+    RF_BYTES(struct msg_key_extend, ref, MSG_MAX_KEY),
+    RF_I64(struct msg_key_extend, ttl_ms),
+    RF_I64(struct msg_key_extend, expires_ms),
+};
+
+static const struct record_field msg_key_info_fields[] = {
+    RF_BYTES(struct msg_key_info, id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_key_info, key, MSG_MAX_KEY),
+    RF_BYTES(struct msg_key_info, masked, MSG_MAX_NAME),
+    RF_U8(struct msg_key_info, kind),
+    RF_BYTES(struct msg_key_info, holder, MSG_MAX_NAME),
+    RF_BYTES(struct msg_key_info, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_key_info, env, MSG_MAX_NAME),
+    RF_LIST(struct msg_key_info, cidrs, MSG_MAX_LIST),
+    RF_LIST(struct msg_key_info, grants, MSG_MAX_GRANTS),
+    RF_U8(struct msg_key_info, state),
+    RF_I64(struct msg_key_info, created_ms),
+    RF_I64(struct msg_key_info, expires_ms),
+    RF_I64(struct msg_key_info, revoked_ms),
+    RF_I64(struct msg_key_info, last_used_ms),
+    RF_U32(struct msg_key_info, in_flight),
+    RF_U32(struct msg_key_info, rate_per_minute),
+    RF_U32(struct msg_key_info, rate_per_day),
+    RF_U32(struct msg_key_info, max_concurrent),
+};
+
+static const struct record_field msg_audit_query_fields[] = {
+    RF_U8(struct msg_audit_query, mode),
+    RF_U32(struct msg_audit_query, limit),
+    RF_BYTES(struct msg_audit_query, holder, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, kind, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, conn, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, key_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, env, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, decision, MSG_MAX_NAME),
+    RF_U16(struct msg_audit_query, status),
+    RF_I64(struct msg_audit_query, since_ms),
+    RF_I64(struct msg_audit_query, until_ms),
+};
+
+static const struct record_field msg_audit_entry_fields[] = {
+    RF_U64(struct msg_audit_entry, seq),
+    RF_FIXED(struct msg_audit_entry, prev_hash, 32),
+    RF_FIXED(struct msg_audit_entry, hash, 32),
+    RF_BYTES(struct msg_audit_entry, row, AUDIT_MAX_ROW),
+    RF_U64(struct msg_audit_entry, response_seq),
+    RF_BYTES(struct msg_audit_entry, response, AUDIT_MAX_ROW),
+};
+
+static const struct record_field msg_audit_verified_fields[] = {
+    RF_U8(struct msg_audit_verified, ok),
+    RF_U64(struct msg_audit_verified, rows),
+    RF_U64(struct msg_audit_verified, first_seq),
+    RF_U64(struct msg_audit_verified, last_seq),
+    RF_FIXED(struct msg_audit_verified, head, 32),
+    RF_U64(struct msg_audit_verified, bad_seq),
+    RF_BYTES(struct msg_audit_verified, text, MSG_MAX_TEXT),
+};
+
+static const struct record_field msg_status_fields[] = {
+    RF_BYTES(struct msg_status, version, MSG_MAX_NAME),
+    RF_I64(struct msg_status, started_ms),
+    RF_U8(struct msg_status, unsealed),
+    RF_U8(struct msg_status, audit_ok),
+    RF_BYTES(struct msg_status, token_state, MSG_MAX_NAME),
+    RF_BYTES(struct msg_status, token_label, MSG_MAX_NAME),
+    RF_BYTES(struct msg_status, token_model, MSG_MAX_NAME),
+    RF_BYTES(struct msg_status, token_module, MSG_MAX_URL),
+    RF_BYTES(struct msg_status, mechanism, MSG_MAX_NAME),
+    RF_U32(struct msg_status, kek_generation),
+    RF_BYTES(struct msg_status, secret_memory, MSG_MAX_NAME),
+    RF_BYTES(struct msg_status, audit_error, MSG_MAX_TEXT),
+    RF_U64(struct msg_status, audit_rows),
+    RF_U32(struct msg_status, connections),
+    RF_U64(struct msg_status, keys),
+    RF_U64(struct msg_status, live_keys),
+    RF_U32(struct msg_status, in_flight),
+    RF_U32(struct msg_status, relays),
+    RF_U64(struct msg_status, requests),
+    RF_U64(struct msg_status, refused),
+    RF_U64(struct msg_status, batches),
+    RF_U64(struct msg_status, unwraps),
+    RF_U64(struct msg_status, policy_version),
+};
+
+const struct record_desc msg_conn_add_desc =
+    RECORD_DESC(struct msg_conn_add, msg_conn_add_fields);
+const struct record_desc msg_conn_identity_desc =
+    RECORD_DESC(struct msg_conn_identity, msg_conn_identity_fields);
+const struct record_desc msg_conn_proxy_desc =
+    RECORD_DESC(struct msg_conn_proxy, msg_conn_proxy_fields);
+const struct record_desc msg_ref_desc = RECORD_DESC(struct msg_ref, msg_ref_fields);
+const struct record_desc msg_list_desc = RECORD_DESC(struct msg_list, msg_list_fields);
+const struct record_desc msg_conn_rotate_desc =
+    RECORD_DESC(struct msg_conn_rotate, msg_conn_rotate_fields);
+const struct record_desc msg_conn_state_desc =
+    RECORD_DESC(struct msg_conn_state, msg_conn_state_fields);
+const struct record_desc msg_conn_info_desc =
+    RECORD_DESC(struct msg_conn_info, msg_conn_info_fields);
+const struct record_desc msg_grant_desc = RECORD_DESC(struct msg_grant, msg_grant_fields);
+const struct record_desc msg_key_issue_desc =
+    RECORD_DESC(struct msg_key_issue, msg_key_issue_fields);
+const struct record_desc msg_key_extend_desc =
+    RECORD_DESC(struct msg_key_extend, msg_key_extend_fields);
+const struct record_desc msg_key_info_desc =
+    RECORD_DESC(struct msg_key_info, msg_key_info_fields);
+const struct record_desc msg_audit_query_desc =
+    RECORD_DESC(struct msg_audit_query, msg_audit_query_fields);
+const struct record_desc msg_audit_entry_desc =
+    RECORD_DESC(struct msg_audit_entry, msg_audit_entry_fields);
+const struct record_desc msg_audit_verified_desc =
+    RECORD_DESC(struct msg_audit_verified, msg_audit_verified_fields);
+const struct record_desc msg_status_desc = RECORD_DESC(struct msg_status, msg_status_fields);

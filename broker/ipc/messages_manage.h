@@ -1,0 +1,201 @@
+/*
+ * The bodies of the management messages: the commands that the control socket and the console
+ * bring to the keeper, and what it answers. Field tables: ipc/catalogue_manage.c.
+ *
+ * In a change of an object, `set` says which members are meant (bits of an enum beside it);
+ * the others are left as they are.
+ */
+#ifndef IPC_MESSAGES_MANAGE_H
+#define IPC_MESSAGES_MANAGE_H
+
+#include "ipc/messages.h"
+
+struct msg_conn_add {
+	struct rk_slice name;
+	struct rk_slice provider;
+	struct rk_slice base_url;
+	struct rk_slice
+	    auth; /* LIST of "bearer", "basic[:USER]", "header:NAME[:PREFIX]", "query:NAME" */
+	uint32_t flags; /* enum upstream_flags: ALLOW_PRIVATE, ALLOW_ENCODED_SLASH,
+	                   ALLOW_SET_COOKIE */
+	struct rk_slice ca_pem;
+	struct rk_slice secret;
+	struct rk_slice egress;       /* base/egress.h */
+	struct rk_slice proxy_secret; /* "user:password" */
+	struct rk_slice client_chain; /* PEM; and its key: both or neither */
+	struct rk_slice client_key;
+};
+
+/* Both empty: no client certificate any more. */
+struct msg_conn_identity {
+	struct rk_slice ref;
+	struct rk_slice client_chain;
+	struct rk_slice client_key;
+};
+
+struct msg_conn_proxy {
+	struct rk_slice ref;
+	struct rk_slice egress;
+	struct rk_slice proxy_secret;
+};
+
+struct msg_ref {
+	struct rk_slice ref; /* id, name, whole or masked relay key, as the message allows */
+	uint8_t force;
+};
+
+struct msg_list {
+	struct rk_slice conn;   /* keys: only those with a grant on it */
+	struct rk_slice holder; /* keys: "kind:name" or "kind:" */
+	uint8_t live_only;
+	struct rk_slice after; /* id of the last one seen; empty: from the start */
+	uint32_t limit;        /* 0: all */
+};
+
+struct msg_conn_rotate {
+	struct rk_slice ref;
+	struct rk_slice secret;
+};
+
+struct msg_conn_state {
+	struct rk_slice ref;
+	uint8_t enabled;
+};
+
+struct msg_conn_info {
+	struct rk_slice id;
+	struct rk_slice name;
+	struct rk_slice provider;
+	struct rk_slice base_url;
+	struct rk_slice auth; /* LIST */
+	uint32_t flags;
+	uint8_t enabled;
+	uint8_t private_ca;
+	uint32_t credential_version;
+	uint32_t kek_generation;
+	struct rk_slice mechanism;   /* "aes-gcm" */
+	struct rk_slice secret_hint; /* "sk_••••5f81" */
+	int64_t created_ms;
+	int64_t updated_ms;
+	uint32_t live_keys;
+	struct rk_slice client_subject; /* of the client certificate; empty: none */
+	int64_t client_expires_ms;
+	struct rk_slice egress;
+	uint8_t proxy_secret; /* there is one */
+};
+
+struct msg_grant {
+	struct rk_slice conn; /* name or id when issuing, id when shown */
+	struct rk_slice conn_name;
+	struct rk_slice methods;    /* LIST; "*" is every method */
+	struct rk_slice paths;      /* LIST of globs */
+	struct rk_slice deny_query; /* LIST of decoded names */
+};
+
+struct msg_key_issue {
+	uint8_t kind;
+	struct rk_slice holder;
+	struct rk_slice name;
+	struct rk_slice env;
+	struct rk_slice cidrs;  /* LIST; empty: any address */
+	struct rk_slice grants; /* LIST of encoded msg_grant */
+	int64_t ttl_ms;         /* 0: no expiry, unless expires_ms is set */
+	int64_t expires_ms;
+	uint32_t rate_per_minute; /* 0: none; and so on */
+	uint32_t rate_per_day;
+	uint32_t max_concurrent;
+};
+
+struct msg_key_extend {
+	struct rk_slice ref;
+	int64_t ttl_ms; /* from now */
+	int64_t expires_ms;
+};
+
+enum key_state { KEY_ACTIVE = 1, KEY_REVOKED = 2, KEY_EXPIRED = 3 };
+
+struct msg_key_info {
+	struct rk_slice id;
+	struct rk_slice key; /* the key itself: only in the answer to KEY_ISSUE */
+	struct rk_slice masked;
+	uint8_t kind;
+	struct rk_slice holder;
+	struct rk_slice name;
+	struct rk_slice env;
+	struct rk_slice cidrs;
+	struct rk_slice grants; /* LIST of encoded msg_grant */
+	uint8_t state;          /* enum key_state */
+	int64_t created_ms;
+	int64_t expires_ms;
+	int64_t revoked_ms;
+	int64_t last_used_ms;
+	uint32_t in_flight;
+	uint32_t rate_per_minute;
+	uint32_t rate_per_day;
+	uint32_t max_concurrent;
+};
+
+enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };
+
+struct msg_audit_query {
+	uint8_t mode;
+	uint32_t limit; /* LIST: newest N; EXPORT: 0 is all */
+	struct rk_slice holder;
+	struct rk_slice kind;
+	struct rk_slice conn;
+	struct rk_slice key_id;
+	struct rk_slice env;
+	struct rk_slice decision;
+	uint16_t status;
+	int64_t since_ms;
+	int64_t until_ms;
+};
+
+/* LIST and TAIL: a REQUEST row with its RESPONSE row where there is one. EXPORT: every row by
+ * itself. */
+struct msg_audit_entry {
+	uint64_t seq;
+	uint8_t prev_hash[32];
+	uint8_t hash[32];
+	struct rk_slice row;   /* packed struct audit_row */
+	uint64_t response_seq; /* 0: none */
+	struct rk_slice response;
+};
+
+struct msg_audit_verified {
+	uint8_t ok;
+	uint64_t rows;
+	uint64_t first_seq;
+	uint64_t last_seq;
+	uint8_t head[32];
+	uint64_t bad_seq;
+	struct rk_slice text;
+};
+
+struct msg_status {
+	struct rk_slice version;
+	int64_t started_ms;
+	uint8_t unsealed;
+	uint8_t audit_ok;
+	struct rk_slice token_state;
+	struct rk_slice token_label;
+	struct rk_slice token_model;
+	struct rk_slice token_module;
+	struct rk_slice mechanism;
+	uint32_t kek_generation;
+	struct rk_slice secret_memory;
+	struct rk_slice audit_error; /* empty when audit_ok */
+	uint64_t audit_rows;
+	uint32_t connections;
+	uint64_t keys;
+	uint64_t live_keys;
+	uint32_t in_flight;
+	uint32_t relays;
+	uint64_t requests;
+	uint64_t refused;
+	uint64_t batches; /* journal commits since start */
+	uint64_t unwraps; /* credentials opened by the token since start */
+	uint64_t policy_version;
+};
+
+#endif
