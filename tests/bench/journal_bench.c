@@ -12,7 +12,7 @@
 #include "keeper/journal.h"
 #include "policy/reason.h"
 
-enum { ROW_CAP = 1024, BATCH_MAX = 128, SPAN_US = 1000000 };
+enum { ROW_CAP = 1024, BATCH_MAX = 512, SPAN_US = 1000000 };
 
 static const struct audit_row typical[2] = {
     {.type = AUDIT_REQUEST,
@@ -111,7 +111,7 @@ static int run(struct journal *j, size_t batch, const char *mode)
 
 int main(int argc, char **argv)
 {
-	static const size_t batches[] = {1, 8, 32, BATCH_MAX};
+	static const size_t batches[] = {1, 8, 32, 128, BATCH_MAX};
 	static const char *const tails[] = {"", "-wal", "-shm"};
 	struct rk_secret key = {0};
 	struct rk_fault fault = {0};
