@@ -220,7 +220,7 @@ build/fuzz/obj/%.o: %.c
 	clang $(FUZZ_CFLAGS) -c -o $@ $<
 
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIB_OBJ)
-	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS) $(call PKG_LIBS,jansson)
 
 .PHONY: fuzz-binaries
 fuzz-binaries: $(FUZZ_BIN)
