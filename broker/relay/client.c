@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "relay/arrival.h"
 #include "relay/exchange.h"
 #include "relay/refusal.h"
+#include "relay/rewrite.h"
 #include "relay/walk.h"
 
 static void set_deadline(struct client *c, enum deadline_kind kind)
@@ -29,6 +31,7 @@ static void end(struct client *c)
 		rk_wipe(c->in.mem + c->in.off, c->in.len);
 	span_release(&r->blocks, &c->in);
 	span_release(&r->blocks, &c->out);
+	rk_buf_free(&c->more);
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
@@ -130,24 +133,38 @@ static bool body_is_here(const struct client *c)
 }
 
 /*
- * Writes the answer and decides what becomes of the connection. Only where the request has been
- * read to its end is it clear where the next one starts.
+ * Decides what becomes of the connection: only where the request has been read to its end is it
+ * clear where the next one starts.
  */
+static void answer_begin(struct client *c, char id[REQUEST_ID_TEXT])
+{
+	c->keep_alive = c->keep_alive && body_is_here(c) && !c->relay->stopping;
+	request_id_text(c->request_id, id);
+	c->exchange = NULL;
+	c->st = CLIENT_FLUSH;
+	set_deadline(c, DEADLINE_CLIENT_WRITE);
+}
+
+/* n bytes of it were put into `out`; negative: it could not be written. */
+static void answer_put(struct client *c, ssize_t n)
+{
+	if (n < 0)
+		c->keep_alive = false;
+	else
+		c->out.len += (size_t)n;
+}
+
 static void answer(struct client *c, const char *health, struct refusal *r)
 {
 	char id[REQUEST_ID_TEXT], *dst;
 	size_t room;
 	ssize_t n;
 
-	c->keep_alive = c->keep_alive && body_is_here(c) && !c->relay->stopping;
-	request_id_text(c->request_id, id);
+	answer_begin(c, id);
 	r->request_id = id;
 	r->head = c->head;
 	r->close = !c->keep_alive;
 	r->keep_alive = c->keep_alive && c->http10;
-	c->exchange = NULL;
-	c->st = CLIENT_FLUSH;
-	set_deadline(c, DEADLINE_CLIENT_WRITE);
 	dst = answer_room(c, &room);
 	if (!dst)
 		n = RK_E_NOMEM;
@@ -155,11 +172,7 @@ static void answer(struct client *c, const char *health, struct refusal *r)
 		n = health ? refusal_write_health(health, r, dst, room)
 		           : refusal_write(r, dst, room);
 	r->request_id = NULL;
-	if (n < 0) {
-		c->keep_alive = false;
-		return;
-	}
-	c->out.len += (size_t)n;
+	answer_put(c, n);
 }
 
 void client_refuse(struct client *c, unsigned reason, const char *detail,
@@ -175,6 +188,60 @@ void client_answer_health(struct client *c)
 	struct refusal r = {0};
 
 	answer(c, relay_gate_name(c->relay), &r);
+}
+
+/* Puts as much of `more` into `out` as it takes. */
+static void answer_more(struct client *c)
+{
+	size_t room, n;
+	char *dst = answer_room(c, &room);
+
+	if (!dst)
+		return;
+	n = c->more.len < room ? c->more.len : room;
+	memcpy(dst, rk_buf_data(&c->more), n);
+	c->out.len += n;
+	rk_buf_consume(&c->more, n);
+	if (!c->more.len)
+		rk_buf_free(&c->more);
+}
+
+static ssize_t text_head(const struct client *c, const struct client_text *t, const char *id,
+                         char *dst, size_t room)
+{
+	char body[128] = "";
+	int n;
+
+	if (t->type)
+		snprintf(body, sizeof body, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+		         t->type, t->body.len);
+	n = snprintf(dst, room, "HTTP/1.1 %u %s\r\n%s%sx-relaykey-request-id: %s\r\n%s%s\r\n",
+	             t->status, rewrite_phrase((int)t->status), body, t->fields, id,
+	             t->decided ? "x-relaykey-decision: allowed\r\n" : "",
+	             !c->keep_alive ? "Connection: close\r\n"
+	             : c->http10    ? "Connection: keep-alive\r\n"
+	                            : "");
+	return n < 0 || (size_t)n >= room ? RK_E_TOOBIG : n;
+}
+
+void client_answer_text(struct client *c, struct client_text *t)
+{
+	char id[REQUEST_ID_TEXT], *dst;
+	size_t room;
+
+	answer_begin(c, id);
+	dst = answer_room(c, &room);
+	answer_put(c, dst ? text_head(c, t, id, dst, room) : RK_E_NOMEM);
+	if (c->head || !c->out.len) {
+		rk_buf_free(&t->body);
+		return;
+	}
+	c->more = t->body;
+	t->body = (struct rk_buf){0};
+	if (c->more.len)
+		answer_more(c);
+	else
+		rk_buf_free(&c->more);
 }
 
 /* ---- the walk through the states ---- */
@@ -319,6 +386,10 @@ static bool step_flush(struct client *c)
 {
 	int err = client_flush(c);
 
+	while (!err && c->more.len) {
+		answer_more(c);
+		err = c->out.len ? client_flush(c) : RK_E_NOMEM;
+	}
 	if (err == RK_E_AGAIN)
 		return false;
 	if (err) {

@@ -5,6 +5,7 @@
 #ifndef RELAY_CLIENT_H
 #define RELAY_CLIENT_H
 
+#include "base/buf.h"
 #include "base/ipaddr.h"
 #include "policy/rate.h"
 #include "relay/engine.h"
@@ -29,6 +30,7 @@ struct client {
 	struct exchange *exchange; /* while CLIENT_BUSY */
 	struct span in;            /* a head, a body's beginning, pipelined requests */
 	struct span out;           /* to be written */
+	struct rk_buf more;        /* of a client_text: what did not fit into `out` yet */
 	struct deadline deadline;
 	struct rk_ip ip;    /* the socket's, or what the PROXY header said */
 	struct rk_ip asker; /* whose the request in hand is: `ip`, or by X-Forwarded-For */
@@ -74,6 +76,18 @@ void client_refuse(struct client *c, unsigned reason, const char *detail,
 
 /* Answers /healthz; who calls it makes a step afterwards. */
 void client_answer_health(struct client *c);
+
+/* An answer of the broker's own with a body of any length. */
+struct client_text {
+	unsigned status;
+	const char *type;   /* NULL: no body at all, e.g. 304 */
+	const char *fields; /* complete lines: "Name: value" CR LF */
+	bool decided;       /* the keeper allowed it: say so */
+	struct rk_buf body;
+};
+
+/* Answers so; takes the body. Who calls it makes a step afterwards. */
+void client_answer_text(struct client *c, struct client_text *t);
 
 /* An exchange is over and its response written. */
 void client_next(struct client *c, bool keep_alive);

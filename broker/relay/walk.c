@@ -7,6 +7,7 @@
 #include "http/target.h"
 #include "http/websocket.h"
 #include "relay/exchange.h"
+#include "relay/own.h"
 
 /* COMPLETE must always find room in the channel: new requests stop well before it is full. */
 enum { ASK_WHILE_QUEUED = IPC_MAX_QUEUE / 2 };
@@ -150,6 +151,8 @@ void walk_request(struct client *c, const struct h1_head *h)
 		client_answer_health(c);
 		return;
 	}
+	if (own_request(c, h))
+		return;
 	if (closed != REASON_OK) {
 		walk_refuse(c, h, closed, NULL);
 		return;
