@@ -156,6 +156,48 @@ static const struct record_field msg_refused_fields[] = {
     RF_BYTES(struct msg_refused, user_agent, AUDIT_MAX_USER_AGENT),
 };
 
+static const struct record_field msg_discover_fields[] = {
+    RF_FIXED(struct msg_discover, request_id, 16),
+    RF_BYTES(struct msg_discover, key, MSG_MAX_KEY),
+    RF_U8(struct msg_discover, key_conflict),
+    RF_BYTES(struct msg_discover, method, MSG_MAX_NAME),
+    RF_FIXED(struct msg_discover, client_ip, 16),
+    RF_BYTES(struct msg_discover, user_agent, AUDIT_MAX_USER_AGENT),
+};
+
+static const struct record_field msg_discovered_fields[] = {
+    RF_U16(struct msg_discovered, reason),
+    RF_BYTES(struct msg_discovered, key_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_discovered, masked, MSG_MAX_NAME),
+    RF_U8(struct msg_discovered, kind),
+    RF_BYTES(struct msg_discovered, holder, MSG_MAX_NAME),
+    RF_BYTES(struct msg_discovered, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_discovered, env, MSG_MAX_NAME),
+    RF_I64(struct msg_discovered, expires_ms),
+    RF_LIST(struct msg_discovered, cidrs, MSG_MAX_LIST),
+    RF_U32(struct msg_discovered, minute_limit),
+    RF_U32(struct msg_discovered, minute_left),
+    RF_U32(struct msg_discovered, minute_reset_s),
+    RF_U32(struct msg_discovered, day_limit),
+    RF_U32(struct msg_discovered, day_left),
+    RF_U32(struct msg_discovered, day_reset_s),
+    RF_U32(struct msg_discovered, concurrent_limit),
+    RF_U32(struct msg_discovered, concurrent_left),
+    RF_LIST(struct msg_discovered, reaches, MSG_MAX_GRANTS),
+    RF_U32(struct msg_discovered, left_out),
+};
+
+static const struct record_field msg_reach_fields[] = {
+    RF_BYTES(struct msg_reach, conn_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_reach, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_reach, provider, MSG_MAX_NAME),
+    RF_BYTES(struct msg_reach, base_path, MSG_MAX_URL),
+    RF_U8(struct msg_reach, enabled),
+    RF_LIST(struct msg_reach, methods, MSG_MAX_LIST),
+    RF_LIST(struct msg_reach, paths, MSG_MAX_LIST),
+    RF_LIST(struct msg_reach, deny_query, MSG_MAX_LIST),
+};
+
 static const struct record_field msg_notice_fields[] = {
     RF_U8(struct msg_notice, kind),
     RF_FIXED(struct msg_notice, id, 16),
@@ -189,6 +231,7 @@ static const struct record_field msg_done_fields[] = {
 };
 
 const struct record_desc msg_notice_desc = RECORD_DESC(struct msg_notice, msg_notice_fields);
+const struct record_desc msg_reach_desc = RECORD_DESC(struct msg_reach, msg_reach_fields);
 const struct record_desc msg_dial_desc = RECORD_DESC(struct msg_dial, msg_dial_fields);
 
 /* ---- who may say what to whom, and when ---- */
@@ -256,6 +299,8 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ROW(LOG_LEVEL, log_level, SUPERVISOR, EVERY_ROLE, SERVE),
 	ROW(AGAIN, again, RELAY, KEEPER, SERVE),
 	ROW(EXPIRY, expiry, KEEPER, RELAY, SERVE),
+	ROW(DISCOVER, discover, RELAY, KEEPER, SERVE),
+	ROW(DISCOVERED, discovered, KEEPER, RELAY, SERVE),
 	COMMAND(CONN_IDENTITY, conn_identity),
 	COMMAND(CONN_PROXY, conn_proxy),
 	ROW(CALLER, caller, CONSOLE, KEEPER, SERVE),

@@ -62,6 +62,9 @@ enum ipc_type {
 	/* console and keeper: whose command the next one with the same id is */
 	MSG_CALLER,
 	MSG_FORGET,
+	/* keeper and relay: what a key may do */
+	MSG_DISCOVER,
+	MSG_DISCOVERED,
 	MSG_TYPES
 };
 
@@ -88,6 +91,7 @@ bool ipc_permitted(unsigned type, enum ipc_role from, enum ipc_role to, enum ipc
 
 extern const struct record_desc msg_notice_desc; /* kept in the outbox */
 extern const struct record_desc msg_dial_desc;   /* msg_decision.dial */
+extern const struct record_desc msg_reach_desc;  /* msg_discovered.reaches */
 
 /* Room for any decoded body. */
 union ipc_body {
@@ -109,6 +113,8 @@ union ipc_body {
 	struct msg_expiry expiry;
 	struct msg_complete complete;
 	struct msg_refused refused;
+	struct msg_discover discover;
+	struct msg_discovered discovered;
 	struct msg_conn_add conn_add;
 	struct msg_ref ref;
 	struct msg_list list;

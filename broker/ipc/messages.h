@@ -227,6 +227,50 @@ struct msg_refused {
 	struct rk_slice user_agent;
 };
 
+/*
+ * relay -> keeper: what may this key do? Judged and written down like a request; counts towards
+ * no limit. Message id: the exchange, which has no COMPLETE.
+ */
+struct msg_discover {
+	uint8_t request_id[16];
+	struct rk_slice key; /* as in msg_authorize */
+	uint8_t key_conflict;
+	struct rk_slice method;
+	uint8_t client_ip[16];
+	struct rk_slice user_agent;
+};
+
+/* keeper -> relay. For any reason but REASON_OK, only that is set. Nothing in it is secret. */
+struct msg_discovered {
+	uint16_t reason;
+	struct rk_slice key_id;
+	struct rk_slice masked;
+	uint8_t kind;
+	struct rk_slice holder;
+	struct rk_slice name;
+	struct rk_slice env;
+	int64_t expires_ms;
+	struct rk_slice cidrs; /* LIST; empty: any address */
+	/* as in msg_decision; `left` before this request */
+	uint32_t minute_limit, minute_left, minute_reset_s;
+	uint32_t day_limit, day_left, day_reset_s;
+	uint32_t concurrent_limit, concurrent_left;
+	struct rk_slice reaches; /* LIST of encoded msg_reach */
+	uint32_t left_out;       /* of them, because there was no room */
+};
+
+/* A grant as its holder sees it. */
+struct msg_reach {
+	struct rk_slice conn_id;
+	struct rk_slice name;
+	struct rk_slice provider;
+	struct rk_slice base_path;
+	uint8_t enabled;
+	struct rk_slice methods;    /* LIST */
+	struct rk_slice paths;      /* LIST of globs */
+	struct rk_slice deny_query; /* LIST */
+};
+
 /* ---- keeper and courier ---- */
 
 enum notice_kind {

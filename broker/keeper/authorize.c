@@ -181,6 +181,21 @@ void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int
 	out->reason = decide(ix, m, sealed, now_ms, out);
 }
 
+void authorize_key(struct index *ix, const struct msg_authorize *m, bool sealed, int64_t now_ms,
+                   struct authorized *out)
+{
+	out->key = NULL;
+	out->conn = NULL;
+	out->detail = "";
+	if (sealed)
+		out->reason = REASON_SEALED;
+	else if (!check_key(ix, m, now_ms, out))
+		out->reason = REASON_INVALID_KEY;
+	else
+		out->reason =
+		    check_address(out->key, m->client_ip) ? REASON_OK : REASON_IP_DENIED;
+}
+
 enum reason authorize_limits(struct authorized *out, struct rate_now now,
                              struct rate_report *report)
 {
@@ -192,11 +207,18 @@ enum reason authorize_limits(struct authorized *out, struct rate_now now,
 	return out->reason;
 }
 
+enum reason authorize_key_still(const struct index_key *key, int64_t now_ms)
+{
+	return key->revoked_ms || key_expired(key, now_ms) ? REASON_INVALID_KEY : REASON_OK;
+}
+
 enum reason authorize_still(const struct index_key *key, const struct index_conn *conn,
                             int64_t now_ms)
 {
-	if (key->revoked_ms || key_expired(key, now_ms))
-		return REASON_INVALID_KEY;
+	enum reason now = authorize_key_still(key, now_ms);
+
+	if (now != REASON_OK)
+		return now;
 	if (conn->removed)
 		return REASON_NO_CONN;
 	return conn->enabled ? REASON_OK : REASON_CONN_DISABLED;

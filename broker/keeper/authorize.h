@@ -29,6 +29,13 @@ void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int
                struct authorized *out);
 
 /*
+ * The hurdles that are the key's alone, in the same order: sealed, key, client address. Of m,
+ * key, key_conflict and client_ip are looked at. out->conn is NULL.
+ */
+void authorize_key(struct index *ix, const struct msg_authorize *m, bool sealed, int64_t now_ms,
+                   struct authorized *out);
+
+/*
  * The last hurdle, only for what passed all others: what is out of scope must not use up a
  * quota. A refusal puts reason and detail into *out. Nothing is counted (rate_take() does).
  */
@@ -38,5 +45,6 @@ enum reason authorize_limits(struct authorized *out, struct rate_now now,
 /* Judged again just before the answer: what may have changed since the decision. */
 enum reason authorize_still(const struct index_key *key, const struct index_conn *conn,
                             int64_t now_ms);
+enum reason authorize_key_still(const struct index_key *key, int64_t now_ms);
 
 #endif

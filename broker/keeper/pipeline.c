@@ -386,6 +386,7 @@ void pipeline_free(struct pipeline *p)
 		batch_free(b);
 	}
 	pl_kept_free(p);
+	pl_discoveries_free(p);
 	pl_requests_free(p);
 	flights_free(&p->flights);
 	free(p);

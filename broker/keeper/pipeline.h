@@ -108,6 +108,10 @@ RK_MUST_CHECK int pipeline_again(struct pipeline *p, struct relay_link *link, ui
                                  const struct msg_again *m);
 void pipeline_refused(struct pipeline *p, const struct msg_refused *m);
 
+/* Answered with a DISCOVERED, whatever it is. */
+void pipeline_discover(struct pipeline *p, struct relay_link *link, uint64_t id,
+                       const struct msg_discover *m);
+
 /* The relay is gone: its open requests end with outcome `broker`. */
 void pipeline_link_gone(struct pipeline *p, struct relay_link *link);
 

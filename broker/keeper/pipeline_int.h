@@ -7,6 +7,7 @@
  *   pipeline_token.c    the token lost and back
  *   pipeline_recover.c  the journal away and back
  *   pipeline_rows.c     rows: encoding, tail
+ *   pipeline_discover.c what a key may do
  */
 #ifndef KEEPER_PIPELINE_INT_H
 #define KEEPER_PIPELINE_INT_H
@@ -120,6 +121,7 @@ struct pl_kept {
 };
 
 struct pl_slab;
+struct pl_discovery;
 
 struct pipeline {
 	struct pipeline_params params;
@@ -139,6 +141,9 @@ struct pipeline {
 	struct pl_slab *slabs;
 	struct pl_request *free_request;
 	size_t requests; /* slots in use */
+
+	struct pl_discovery *discoveries; /* waiting for their rows */
+	unsigned discovery_count;
 
 	bool audit_ok;
 	char audit_error[256];
@@ -199,6 +204,11 @@ void pl_request_refused(struct pl_request *r);
 void pl_request_ready(struct pl_request *r, const struct pl_credential *c);
 void pl_request_failed(struct pl_request *r);
 void pl_requests_free(struct pipeline *p);
+
+/* ---- pipeline_discover.c ---- */
+
+void pl_discoveries_link_gone(struct pipeline *p, const struct relay_link *link);
+void pl_discoveries_free(struct pipeline *p);
 
 /* ---- pipeline_unwrap.c ---- */
 

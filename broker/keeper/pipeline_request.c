@@ -447,6 +447,7 @@ void pipeline_link_gone(struct pipeline *p, struct relay_link *link)
 	const struct msg_complete m = {.outcome = OUTCOME_BROKER};
 	struct pl_request *r, *next;
 
+	pl_discoveries_link_gone(p, link);
 	for (r = link->open; r; r = next) {
 		next = r->link_next;
 		if (r->state == PL_WAITING) {

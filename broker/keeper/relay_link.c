@@ -175,6 +175,13 @@ static void refuse(struct relay_link *link, uint64_t id, enum reason reason)
 	relay_link_send(link, MSG_DECISION, id, &m);
 }
 
+static void refuse_discovery(struct relay_link *link, uint64_t id, enum reason reason)
+{
+	const struct msg_discovered m = {.reason = (uint16_t)reason};
+
+	relay_link_send(link, MSG_DISCOVERED, id, &m);
+}
+
 static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 {
 	struct relay_link *link = arg;
@@ -198,6 +205,12 @@ static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 		break;
 	case MSG_AGAIN:
 		err = p ? pipeline_again(p, link, m->id, &m->body.again) : RK_E_PROTOCOL;
+		break;
+	case MSG_DISCOVER:
+		if (p)
+			pipeline_discover(p, link, m->id, &m->body.discover);
+		else
+			refuse_discovery(link, m->id, REASON_SEALED);
 		break;
 	case MSG_REFUSED:
 		if (p)

@@ -115,6 +115,8 @@ static void release(struct exchange *ex)
 	ex->client = NULL;
 	free(ex->req);
 	ex->req = NULL;
+	free(ex->discovers);
+	ex->discovers = NULL;
 	slot_give(ex);
 }
 
@@ -313,7 +315,7 @@ void exchange_decided(struct exchange *ex, const struct msg_decision *m)
 	bool fresh;
 	int err;
 
-	if (ex->st != EXCHANGE_ASKED)
+	if (ex->st != EXCHANGE_ASKED || ex->discovers)
 		return;
 	ex->allowed = m->decision == DECISION_ALLOWED;
 	ex->limits = limits_of(m);

@@ -31,8 +31,10 @@ struct exchange {
 	struct grave grave;
 	struct relay *relay;
 	uint64_t id;
-	struct client *client;     /* NULL: it left before the decision */
-	struct request *req;       /* owned */
+	struct client *client; /* NULL: it left before the decision */
+	struct request *req;   /* owned */
+	char *discovers;       /* owned; asks what its key may do (relay/discover.h), at this
+	                          host; NULL: asks to be forwarded */
 	struct upstream *upstream; /* counted; NULL before the decision */
 	struct upstream_conn *conn;
 	struct rk_secret head; /* with the upstream's secret; gone as soon as it is written */

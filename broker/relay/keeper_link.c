@@ -1,7 +1,7 @@
 #include "relay/keeper_link.h"
 
 #include "base/log.h"
-#include "relay/exchange.h"
+#include "relay/discover.h"
 #include "relay/upstream.h"
 
 /* An entry goes: its pool first, so that nothing new is sent with its credential. */
@@ -70,6 +70,11 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 		ex = exchange_find(r, m->id);
 		if (ex)
 			exchange_decided(ex, &m->body.decision);
+		return;
+	case MSG_DISCOVERED:
+		ex = exchange_find(r, m->id);
+		if (ex)
+			discover_answered(ex, &m->body.discovered);
 		return;
 	case MSG_CUT:
 		/* one that has just ended crosses its COMPLETE */

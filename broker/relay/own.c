@@ -4,6 +4,7 @@
 
 #include "base/base62.h"
 #include "http/accept.h"
+#include "relay/discover.h"
 #include "relay/guide.h"
 
 enum { ETAG_BYTES = 8, ETAG_TEXT = 2 + 2 * ETAG_BYTES + 1 };
@@ -96,12 +97,15 @@ static struct rk_slice path_of(struct rk_slice target)
 bool own_request(struct client *c, const struct h1_head *h)
 {
 	struct rk_slice path = path_of(h->target);
-	enum guide_page page;
+	bool discover = rk_slice_is(path, "/_discover");
+	enum guide_page page = GUIDE_PAGES;
 
-	if (!guide_find(path, &page))
+	if (!discover && !guide_find(path, &page))
 		return false;
 	if (!rk_slice_is(h->method, "GET") && !rk_slice_is(h->method, "HEAD"))
 		answer_method(c);
+	else if (discover)
+		discover_request(c, h);
 	else
 		answer_page(c, h, page);
 	return true;

@@ -1,6 +1,6 @@
 /*
- * Paths that the proxy answers itself: the pages of relay/guide.h. No connection can have such
- * a name (keeper/manage_check.c).
+ * Paths that the proxy answers itself: the pages of relay/guide.h, and /_discover
+ * (relay/discover.h). No connection can have such a name (keeper/manage_check.c).
  *
  * GET and HEAD; other methods are 405. The pages need no key, are not audited, and are answered
  * while the broker is sealed, too: they say nothing that is not the same for everybody.

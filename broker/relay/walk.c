@@ -12,7 +12,12 @@
 /* COMPLETE must always find room in the channel: new requests stop well before it is full. */
 enum { ASK_WHILE_QUEUED = IPC_MAX_QUEUE / 2 };
 
-static struct rk_slice user_agent(const struct h1_head *h)
+bool walk_may_ask(const struct relay *r)
+{
+	return ipc_peer_queued(r->keeper) < ASK_WHILE_QUEUED;
+}
+
+struct rk_slice walk_user_agent(const struct h1_head *h)
 {
 	size_t pos = 0;
 	const struct h1_field *f = h1_next_field(h, H1_HDR_USER_AGENT, &pos);
@@ -45,7 +50,7 @@ void walk_refuse(struct client *c, const struct h1_head *h, enum reason reason,
 	    .conn = target_peek_conn(h->target),
 	    .method = h->method,
 	    .path = path_of(h->target),
-	    .user_agent = user_agent(h),
+	    .user_agent = walk_user_agent(h),
 	};
 	struct relay *r = c->relay;
 
@@ -96,7 +101,7 @@ static int ask(struct client *c, const struct h1_head *h, const struct target *t
 	    .conn = t->conn,
 	    .method = h->method,
 	    .rest = t->rest,
-	    .user_agent = user_agent(h),
+	    .user_agent = walk_user_agent(h),
 	    .dial = dial,
 	};
 	int err = t->query.n ? request_query_names(t->query, names, sizeof names, &names_n) : 0;
@@ -172,7 +177,7 @@ void walk_request(struct client *c, const struct h1_head *h)
 	req = request_new(h, &t, query_auth);
 	if (req)
 		req->websocket = h->upgrade;
-	ex = req && ipc_peer_queued(r->keeper) < ASK_WHILE_QUEUED ? exchange_new(c, req) : NULL;
+	ex = req && walk_may_ask(r) ? exchange_new(c, req) : NULL;
 	if (!ex) {
 		free(req);
 		walk_refuse(c, h, REASON_OVERLOADED, NULL);

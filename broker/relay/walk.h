@@ -17,4 +17,12 @@ void walk_request(struct client *c, const struct h1_head *h);
 void walk_refuse(struct client *c, const struct h1_head *h, enum reason reason,
                  const char *detail);
 
+/* ---- with discover.c ---- */
+
+/* Whether the keeper may be asked for one thing more. */
+bool walk_may_ask(const struct relay *r);
+
+/* Its first User-Agent, as much as is written down. */
+struct rk_slice walk_user_agent(const struct h1_head *h);
+
 #endif

@@ -64,6 +64,8 @@ static const struct permit permits[] = {
     {MSG_DONE, "kt kw", IPC_PHASE_SERVE},
     {MSG_AGAIN, "rk", IPC_PHASE_SERVE},
     {MSG_EXPIRY, "kr", IPC_PHASE_SERVE},
+    {MSG_DISCOVER, "rk", IPC_PHASE_SERVE},
+    {MSG_DISCOVERED, "kr", IPC_PHASE_SERVE},
     {MSG_CONN_IDENTITY, "tk wk", IPC_PHASE_SERVE},
     {MSG_CONN_PROXY, "tk wk", IPC_PHASE_SERVE},
     {MSG_CALLER, "wk", IPC_PHASE_SERVE},
@@ -140,12 +142,12 @@ static void test_descriptors_come_with_listeners_and_peers_only(void **state)
 		assert_int_equal(ipc_row(type)->fd, type == MSG_LISTENER || type == MSG_PEER);
 }
 
-static void test_a_relay_can_say_four_things_to_the_keeper_none_of_them_unwrap(void **state)
+static void test_a_relay_can_say_five_things_to_the_keeper_none_of_them_unwrap(void **state)
 {
 	(void)state;
 	for (unsigned type = 1; type < MSG_TYPES; type++) {
 		bool may = type == MSG_AUTHORIZE || type == MSG_COMPLETE ||
-		           type == MSG_REFUSED || type == MSG_AGAIN;
+		           type == MSG_REFUSED || type == MSG_AGAIN || type == MSG_DISCOVER;
 
 		assert_int_equal(ipc_permitted(type, IPC_RELAY, IPC_KEEPER, IPC_PHASE_ANY),
 		                 may);
@@ -334,7 +336,7 @@ int main(void)
 	    cmocka_unit_test(test_every_type_has_a_row_and_a_permit),
 	    cmocka_unit_test(test_descriptors_come_with_listeners_and_peers_only),
 	    cmocka_unit_test(
-	        test_a_relay_can_say_four_things_to_the_keeper_none_of_them_unwrap),
+	        test_a_relay_can_say_five_things_to_the_keeper_none_of_them_unwrap),
 	    cmocka_unit_test(test_channels_are_mutual_and_no_role_has_one_to_itself),
 	    cmocka_unit_test(
 	        test_the_largest_body_of_every_message_fits_one_datagram_and_returns),

@@ -75,6 +75,10 @@ struct world {
 	unsigned decisions, gates, cuts, expiries, upstreams, drops;
 	uint64_t expiry_id; /* of the last EXPIRY */
 	int64_t expiry_ms;
+	unsigned discovered;
+	uint16_t discovered_reason;
+	char discovered_masked[32];
+	size_t discovered_reaches;
 	struct msg_gate gate;
 	uint32_t last_upstream, last_replaces;
 	uint16_t cut_reason;
@@ -244,6 +248,13 @@ static void relay_message(struct ipc_peer *peer, struct ipc_message *m, void *ar
 	case MSG_CUT:
 		w->cuts++;
 		w->cut_reason = m->body.cut.reason;
+		break;
+	case MSG_DISCOVERED:
+		w->discovered++;
+		w->discovered_reason = m->body.discovered.reason;
+		w->discovered_reaches = record_list_count(m->body.discovered.reaches);
+		assert_true(rk_slice_cstr(m->body.discovered.masked, w->discovered_masked,
+		                          sizeof w->discovered_masked));
 		break;
 	case MSG_EXPIRY:
 		w->expiries++;
@@ -1006,6 +1017,116 @@ static void a_key_revoked_between_decision_and_answer_gets_401(void **state)
 	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->reason, REASON_INVALID_KEY);
 	assert_int_equal(w->cuts, 0);
 	assert_int_equal(counters(w).in_flight, 0);
+}
+
+static void discover(struct world *w, uint64_t id, struct rk_slice key)
+{
+	struct msg_discover m = {
+	    .request_id = {(uint8_t)id, (uint8_t)(id >> 8)},
+	    .key = key,
+	    .method = rk_str("GET"),
+	};
+
+	assert_int_equal(ipc_peer_send(w->relay, MSG_DISCOVER, id, &m), 0);
+}
+
+static struct rk_slice world_key(const struct world *w)
+{
+	return rk_slice(w->key.text, w->key.len);
+}
+
+static void what_a_key_may_do_is_told_when_the_row_is_durable_without_an_unwrap(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	discover(w, 1, world_key(w));
+	some_turns(w);
+	assert_int_equal(w->discovered, 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->discovered == 1 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->discovered_reason, REASON_OK);
+	assert_true(w->discovered_reaches > 0);
+	assert_true(strncmp(w->discovered_masked, "rk_", 3) == 0);
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 1)->key_id, w->key.id);
+	assert_string_equal(find_row(w, AUDIT_REQUEST, 1)->detail, "discover");
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_COMPLETE);
+	assert_int_equal(counters(w).unwraps, 0);
+	assert_int_equal(counters(w).in_flight, 0);
+	/* the twin: one byte of the key is another */
+	discover(w, 2, rk_slice(w->key.text, w->key.len - 1));
+	WAIT_FOR(w, w->discovered == 2);
+	assert_int_equal(w->discovered_reason, REASON_INVALID_KEY);
+	assert_string_equal(w->discovered_masked, "");
+	assert_int_equal(w->discovered_reaches, 0);
+	assert_int_equal(find_row(w, AUDIT_REQUEST, 2)->status, 401);
+	assert_int_equal(counters(w).refused, 1);
+}
+
+static void a_key_revoked_before_it_is_told_what_it_may_do_is_told_nothing(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	discover(w, 1, world_key(w));
+	some_turns(w);
+	w->key.key->revoked_ms = rk_wall_ms();
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->discovered == 1 && find_row(w, AUDIT_RESPONSE, 1));
+	assert_int_equal(w->discovered_reason, REASON_INVALID_KEY);
+	assert_int_equal(w->discovered_reaches, 0);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->outcome, OUTCOME_NOT_SENT);
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 1)->reason, REASON_INVALID_KEY);
+}
+
+static void without_a_row_nobody_is_told_what_a_key_may_do(void **state)
+{
+	struct world *w = *state;
+
+	set_err(w, &w->append_err, RK_E_FULL);
+	discover(w, 1, world_key(w));
+	WAIT_FOR(w, w->discovered == 1);
+	assert_int_equal(w->discovered_reason, REASON_AUDIT_UNAVAILABLE);
+	discover(w, 2, world_key(w));
+	WAIT_FOR(w, w->discovered == 2);
+	assert_int_equal(w->discovered_reason, REASON_AUDIT_UNAVAILABLE);
+	set_err(w, &w->append_err, 0);
+	WAIT_FOR(w, w->gate.audit_ok);
+	discover(w, 3, world_key(w));
+	WAIT_FOR(w, w->discovered == 3);
+	assert_int_equal(w->discovered_reason, REASON_OK);
+}
+
+static void a_relay_that_dies_leaves_no_discovery_behind(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	for (uint64_t id = 1; id <= 20; id++)
+		discover(w, id, world_key(w));
+	some_turns(w);
+	ipc_peer_free(w->relay);
+	w->relay = NULL;
+	WAIT_FOR(w, relay_links_count(w->links) == 0);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, find_row(w, AUDIT_RESPONSE, 20));
+	assert_int_equal(find_row(w, AUDIT_RESPONSE, 20)->outcome, OUTCOME_CLIENT_GONE);
+	attach_relay(w);
+	run_one(w, 30);
+}
+
+static void more_discoveries_at_once_than_there_may_be_are_turned_away(void **state)
+{
+	struct world *w = *state;
+
+	set_hold(w, &w->hold_append, true);
+	for (uint64_t id = 1; id <= 300; id++)
+		discover(w, id, world_key(w));
+	WAIT_FOR(w, w->discovered == 300 - 256);
+	assert_int_equal(w->discovered_reason, REASON_OVERLOADED);
+	set_hold(w, &w->hold_append, false);
+	WAIT_FOR(w, w->discovered == 300);
+	assert_int_equal(w->discovered_reason, REASON_OK);
 }
 
 static void a_connection_removed_between_decision_and_answer_gets_404(void **state)
@@ -1812,6 +1933,11 @@ int main(void)
 	    TEST(completion_rides_along_with_the_next_request),
 	    TEST(what_the_relay_refused_itself_is_on_record),
 	    TEST(a_key_revoked_between_decision_and_answer_gets_401),
+	    TEST(what_a_key_may_do_is_told_when_the_row_is_durable_without_an_unwrap),
+	    TEST(a_key_revoked_before_it_is_told_what_it_may_do_is_told_nothing),
+	    TEST(without_a_row_nobody_is_told_what_a_key_may_do),
+	    TEST(a_relay_that_dies_leaves_no_discovery_behind),
+	    TEST(more_discoveries_at_once_than_there_may_be_are_turned_away),
 	    TEST(a_connection_removed_between_decision_and_answer_gets_404),
 	    TEST(requests_in_flight_of_a_revoked_key_are_cut_once),
 	    TEST(requests_through_a_frozen_connection_are_cut_and_no_others),

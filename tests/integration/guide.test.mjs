@@ -1,0 +1,213 @@
+// What a stranger needs: the pages of the proxy, what a key may do, the import of a .env file, completion and manuals.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Broker } from '../lib/broker.mjs';
+import { raw, request } from '../lib/client.mjs';
+import { startUpstream } from '../mock/upstream.mjs';
+
+const REAL_KEY = 'sk-real-5d20f7be91c3a846-upstream-only';
+const ROOT = join(import.meta.dirname, '..', '..');
+const PAGES = ['/llms.txt', '/_agent', '/_reference'];
+let dir, upstream, broker;
+
+before(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'relaykey-guide-'));
+  upstream = await startUpstream({ dir, key: REAL_KEY });
+  broker = await Broker.start({ relays: 1 });
+  await broker.addConnection('mock', upstream, { extra: ['--provider', 'openai'] });
+  await broker.addConnection('bare', upstream, { path: '', extra: ['--provider', 'openai'] });
+});
+
+after(async () => {
+  await broker?.end();
+  await upstream?.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const rows = async () => (await broker.lines(['audit', 'list', '--limit', '20'])).filter((r) => r.type === 'request');
+const last = async () => (await rows()).sort((a, b) => a.seq - b.seq).at(-1);
+const count = async () => (await broker.json(['status'])).audit.rows;
+
+// ---- pages
+
+test('pages are served without a key, cacheable, and speak of the host they were asked at', async () => {
+  for (const path of PAGES) {
+    const got = await request(broker, 'GET', path, { headers: { host: 'localhost:9' } });
+    assert.equal(got.status, 200, path);
+    assert.match(got.headers['content-type'], path === '/llms.txt' ? /^text\/plain; charset=utf-8$/ : /^text\/markdown; charset=utf-8$/);
+    assert.match(got.text, /^# /);
+    assert.match(got.text, /https:\/\/localhost:9\//);
+    assert.match(got.headers['cache-control'], /public, max-age=\d+/);
+    assert.match(got.headers['x-relaykey-request-id'], /^req_/);
+    const again = await request(broker, 'GET', path, { headers: { host: 'localhost:9', 'if-none-match': got.headers.etag } });
+    assert.equal(again.status, 304);
+    assert.equal(again.text, '');
+    const other = await request(broker, 'GET', path, { headers: { host: '127.0.0.1', 'if-none-match': got.headers.etag } });
+    assert.equal(other.status, 200, 'another host is another page');
+  }
+});
+
+test('HEAD has the head of GET and no body; other methods are 405 with Allow', async () => {
+  for (const path of PAGES) {
+    const get = await request(broker, 'GET', path);
+    const head = await request(broker, 'HEAD', path);
+    assert.equal(head.status, 200);
+    assert.equal(head.text, '');
+    assert.equal(head.headers['content-length'], get.headers['content-length']);
+    assert.equal(Number(get.headers['content-length']), Buffer.byteLength(get.text));
+  }
+  for (const path of [...PAGES, '/_discover']) {
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+      const got = await request(broker, method, path, { body: method === 'POST' ? 'x=1' : undefined });
+      assert.equal(got.status, 405, `${method} ${path}`);
+      assert.equal(got.headers.allow, 'GET, HEAD');
+      assert.equal(got.json().error.code, 'method_not_supported');
+    }
+  }
+});
+
+test('a browser gets HTML of the pages for people, with a policy that lets nothing in', async () => {
+  const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+  for (const path of ['/_agent', '/_reference']) {
+    const got = await request(broker, 'GET', path, { headers: { accept } });
+    assert.equal(got.headers['content-type'], 'text/html; charset=utf-8');
+    assert.equal(got.headers.vary, 'Accept');
+    assert.match(got.headers['content-security-policy'], /default-src 'none'/);
+    assert.match(got.text, /^<!doctype html>/);
+    assert.doesNotMatch(got.text, /```|\{base\}|<script/);
+  }
+  assert.match((await request(broker, 'GET', '/llms.txt', { headers: { accept } })).headers['content-type'], /^text\/plain/);
+});
+
+test('the reference tells of every reason that the broker has', async () => {
+  const source = readFileSync(join(ROOT, 'broker/policy/reason.c'), 'utf8').replaceAll(/\s+/g, ' ');
+  const codes = [...source.matchAll(/(?:REFUSED|FAILED)\( ?(\d{3}), "([a-z_]+)"|LIMITED\( ?"([a-z_]+)"/g)].map((m) => [m[1] ?? '429', m[2] ?? m[3]]);
+  assert.ok(codes.length >= 20);
+  const page = (await request(broker, 'GET', '/_reference')).text;
+  for (const [status, code] of codes) assert.ok(page.includes(`| ${status} | \`${code}\` |`), code);
+});
+
+test('pages are neither audited nor in the way of the next request on the connection', async () => {
+  const before = await count();
+  const head = (path, close = '') => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${close}\r\n`;
+  const got = await raw(broker, PAGES.map((p) => head(p)).join('') + head('/_reference', 'Connection: close\r\n'));
+  assert.equal(got.match(/HTTP\/1\.1 200 OK/g).length, 4);
+  assert.ok(got.endsWith('must fit the same one.\n'), 'whole to the end');
+  assert.equal(await count(), before);
+});
+
+test('a host that could be read as something else is refused before it is in a page', async () => {
+  for (const host of ['a"><script>', 'a b', '<x>']) {
+    const got = await raw(broker, `GET /_agent HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    assert.match(got, /^HTTP\/1\.1 400/);
+  }
+});
+
+// ---- /_discover
+
+test('a key is told what it may do, where, and with which settings of an SDK', async () => {
+  const args = ['key', 'issue', '--conn', 'mock', '--method', 'GET', '--method', 'POST', '--path', '/v1/things', '--path', '/v1/files/*', '--path', '/**', '--path', '/*/x', '--deny-query', 'debug',
+    '--conn', 'bare', '--method', 'GET', '--path', '/v1/things', '--holder', 'agent:bot', '--env', 'staging', '--name', 'n1', '--ttl', '1d', '--rate', '60/min', '--rate', '100/day', '--concurrent', '4', '--ip', '127.0.0.0/8'];
+  const key = await broker.json(args);
+  const got = await request(broker, 'GET', '/_discover', { key: key.key, headers: { host: 'localhost:9' } });
+  assert.equal(got.status, 200);
+  assert.equal(got.headers['cache-control'], 'no-store');
+  assert.equal(got.headers['x-relaykey-decision'], 'allowed');
+  assert.match(got.headers.ratelimit, /"relaykey-minute";r=60/);
+  const doc = got.json();
+  const { expires_at: expires, ...rest } = doc.key;
+  assert.ok(Math.abs(Date.parse(expires) - Date.now() - 86400e3) < 60e3);
+  assert.match(expires, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert.ok(rest.limits.per_day.reset_seconds > 0);
+  delete rest.limits.per_day.reset_seconds;
+  assert.deepEqual(rest, { id: key.id, masked: key.masked, name: 'n1', environment: 'staging', holder: { kind: 'agent', name: 'bot' }, allowed_ips: ['127.0.0.0/8'],
+    limits: { per_minute: { limit: 60, remaining: 60, reset_seconds: rest.limits.per_minute.reset_seconds }, per_day: { limit: 100, remaining: 100 }, concurrent: { limit: 4, remaining: 4 } } });
+  assert.equal(doc.connections_left_out, 0);
+  assert.deepEqual(doc.connections.map(({ id, ...c }) => { assert.match(id, /^conn_/); return c; }), [
+    { name: 'mock', provider: 'openai', state: 'active', base_url: 'https://localhost:9/mock', allowed_methods: ['GET', 'POST'],
+      allowed_paths: [{ upstream: '/v1/things', proxy: '/mock/things' }, { upstream: '/v1/files/*', proxy: '/mock/files/*' }, { upstream: '/**', proxy: '/mock/**' }, { upstream: '/*/x', proxy: null }],
+      deny_query_params: ['debug'], sdk: { key_variable: 'OPENAI_API_KEY', base_url_variable: 'OPENAI_BASE_URL', note: null } },
+    { name: 'bare', provider: 'openai', state: 'active', base_url: 'https://localhost:9/bare', allowed_methods: ['GET'],
+      allowed_paths: [{ upstream: '/v1/things', proxy: '/bare/v1/things' }], deny_query_params: [],
+      sdk: { key_variable: 'OPENAI_API_KEY', base_url_variable: null, note: "the SDK expects the base path '/v1', this connection has another one" } },
+  ]);
+  // what it says is true
+  assert.equal((await request(broker, 'GET', doc.connections[0].allowed_paths[0].proxy, { key: key.key })).status, 200);
+  assert.ok(!got.text.includes(key.key) && !got.text.includes(REAL_KEY));
+});
+
+test('asking uses up nothing, and is on record as a request with its answer', async () => {
+  const key = await broker.issueKey('mock', { extra: ['--method', '*', '--path', '/**', '--rate', '2/min'] });
+  for (let i = 0; i < 5; i++) assert.equal((await request(broker, 'GET', '/_discover', { key: key.key })).json().key.limits.per_minute.remaining, 2);
+  assert.equal((await request(broker, 'GET', '/mock/things', { key: key.key })).status, 200);
+  assert.equal((await request(broker, 'GET', '/_discover', { key: key.key })).json().key.limits.per_minute.remaining, 1);
+  const got = await request(broker, 'HEAD', '/_discover', { key: key.key });
+  assert.equal(got.status, 200);
+  assert.equal(got.text, '');
+  const row = await last();
+  assert.equal(row.path, '/_discover');
+  assert.deepEqual([row.method, row.decision, row.reason, row.status, row.outcome, row.key_id, row.detail], ['HEAD', 'allowed', 'ok', 200, 'complete', key.id, 'discover']);
+  assert.equal(got.headers['x-relaykey-request-id'], row.request_id);
+  assert.equal(upstream.seen.filter((r) => r.url?.includes('_discover')).length, 0);
+});
+
+test('a key is taken from every place where an SDK puts one', async () => {
+  const { key } = await broker.issueKey('mock');
+  for (const headers of [{ 'x-api-key': key }, { 'x-goog-api-key': key }, { 'x-relaykey': key }, { authorization: `Basic ${Buffer.from(`x:${key}`).toString('base64')}` }]) {
+    assert.equal((await request(broker, 'GET', '/_discover', { headers })).status, 200, Object.keys(headers)[0]);
+  }
+});
+
+test('no key, an unknown, revoked or second one, and one in the query are the constant 401; another address is 403', async () => {
+  const [good, other, gone] = [await broker.issueKey('mock'), await broker.issueKey('mock'), await broker.issueKey('mock')];
+  await broker.json(['key', 'revoke', gone.id]);
+  const ask = (options) => request(broker, 'GET', '/_discover', options);
+  const strip = (r) => r.text.replaceAll(/req_[0-9a-f]{32}/g, 'req_');
+  const none = await ask({});
+  assert.equal(none.status, 401);
+  assert.equal((await last()).detail, 'none');
+  const normal = await request(broker, 'GET', '/mock/things');
+  for (const [options, detail] of [[{ key: gone.key }, 'revoked'], [{ key: good.key.slice(0, -1) }, 'unknown'], [{ key: good.key, headers: { 'x-api-key': other.key } }, 'conflict']]) {
+    const got = await ask(options);
+    assert.equal(got.status, 401);
+    assert.equal(strip(got), strip(normal), detail);
+    assert.equal(got.headers['x-relaykey-block-reason'], 'invalid_api_key');
+    const row = await last();
+    assert.deepEqual([row.path, row.decision, row.reason, row.detail], ['/_discover', 'denied', 'invalid_api_key', detail]);
+  }
+  assert.equal((await request(broker, 'GET', `/_discover?api_key=${good.key}`)).status, 401);
+  const elsewhere = await broker.issueKey('mock', { extra: ['--method', '*', '--path', '/**', '--ip', '198.51.100.0/24'] });
+  const denied = await ask({ key: elsewhere.key });
+  assert.deepEqual([denied.status, denied.headers['x-relaykey-block-reason']], [403, 'ip_not_allowed']);
+  assert.equal((await ask({ key: good.key })).status, 200);
+});
+
+test('a frozen connection is shown as frozen, a removed one not at all', async () => {
+  await broker.addConnection('short-lived', upstream);
+  const { key } = await broker.issueKey('short-lived');
+  await broker.json(['conn', 'disable', 'short-lived']);
+  const ask = async () => (await request(broker, 'GET', '/_discover', { key })).json().connections;
+  assert.equal((await ask())[0].state, 'frozen');
+  await broker.json(['conn', 'remove', 'short-lived', '--force']);
+  assert.deepEqual(await ask(), []);
+});
+
+test('the names of the proxy’s own paths are no names of connections', async () => {
+  for (const name of ['_discover', '_agent', '_reference', 'llms.txt']) {
+    const got = await broker.cli(['conn', 'add', name, '--base-url', 'https://api.example.com', '--secret-file', '-'], REAL_KEY);
+    assert.equal(got.status, 1, name);
+  }
+});
+
+test('the largest key that there can be is answered, and says what was left out', async () => {
+  const paths = Array.from({ length: 30 }, (_, i) => ['--path', `/v1/${'x'.repeat(200)}/${i}/*`]).flat();
+  const grants = Array.from({ length: 4 }, () => ['--conn', 'mock', '--method', 'GET', ...paths]).flat();
+  const key = await broker.json(['key', 'issue', ...grants, '--holder', 'app:large']);
+  const got = await request(broker, 'GET', '/_discover', { key: key.key });
+  assert.equal(got.status, 200);
+  assert.equal(got.json().connections.length + got.json().connections_left_out, 4);
+  assert.equal(Number(got.headers['content-length']), Buffer.byteLength(got.text));
+});
