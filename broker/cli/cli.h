@@ -8,6 +8,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <stdio.h>
+
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/secret.h"
@@ -30,6 +32,20 @@ struct cli_command {
 	int (*run)(struct cli *c, int argc, char **argv);
 	const char *usage;
 };
+
+/* A word behind "relaykey": a group of commands, or one by itself. */
+struct cli_entry {
+	const char *name;
+	const char *summary;
+	const struct cli_command *group; /* ends with a name of NULL; or NULL: by itself, */
+	int (*run)(struct cli *c, int argc, char **argv);
+	const char *usage;
+};
+
+/* All of them; ends with a name of NULL. Usage, completion and manual pages come from it. */
+extern const struct cli_entry cli_tree[];
+const struct cli_entry *cli_find(const char *name); /* NULL when there is none */
+void cli_print_usage(FILE *out);
 
 /* "relaykey: <text>" on standard error; returns `status`. */
 int cli_fail(int status, const char *fmt, ...) RK_PRINTF(2, 3);

@@ -1,0 +1,66 @@
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+/* In the order in which people read them. */
+const struct cli_entry cli_tree[] = {
+    {"setup", "make a new broker: token, keys, stores, certificates, configuration", NULL,
+     cli_setup, cli_setup_usage},
+    {"status", "what the broker, its token and its audit journal are doing", NULL, cli_status,
+     cli_status_usage},
+    {"conn", "connections: protected upstreams and their real keys", cli_conn_commands, NULL,
+     NULL},
+    {"key", "relay keys", cli_key_commands, NULL, NULL},
+    {"revoke", "end a relay key, now", NULL, cli_key_revoke, cli_revoke_usage},
+    {"audit", "the audit journal", cli_audit_commands, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct cli_entry *cli_find(const char *name)
+{
+	for (const struct cli_entry *e = cli_tree; e->name; e++) {
+		if (strcmp(e->name, name) == 0)
+			return e;
+	}
+	return NULL;
+}
+
+/* "  conn      connections: ...", and below it its commands, wrapped. */
+static void print_entry(FILE *out, const struct cli_entry *e)
+{
+	enum { INDENT = 12, WIDTH = 80 };
+	int at = INDENT;
+
+	fprintf(out, "  %-9s %s\n", e->name, e->summary);
+	if (!e->group)
+		return;
+	fprintf(out, "%*s", INDENT, "");
+	for (const struct cli_command *cmd = e->group; cmd->name; cmd++) {
+		int n = (int)strlen(cmd->name);
+
+		if (cmd != e->group && at + n + 3 > WIDTH) {
+			fprintf(out, " |\n%*s", INDENT, "");
+			at = INDENT;
+		} else if (cmd != e->group) {
+			fputs(" | ", out);
+			at += 3;
+		}
+		fputs(cmd->name, out);
+		at += n;
+	}
+	fputc('\n', out);
+}
+
+void cli_print_usage(FILE *out)
+{
+	fputs("usage: relaykey [--config FILE] [--json] COMMAND ...\n\n", out);
+	for (const struct cli_entry *e = cli_tree; e->name; e++)
+		print_entry(out, e);
+	fputs(
+	    "\nThe configuration may also be named by the variable RELAYKEY_CONFIG.\n"
+	    "'relaykey COMMAND --help' tells more, with examples; so do the manual pages.\n"
+	    "Secrets are read from standard input, a file or a prompt, never from the command\n"
+	    "line. Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 broker not "
+	    "reachable.\n",
+	    out);
+}
