@@ -113,6 +113,13 @@ struct rk_slice cli_list_slice(const struct cli_list *l);
 int cli_parse_ttl(const char *text, int64_t *ttl_ms);
 int cli_parse_time(const char *option, const char *text, int64_t *wall_ms);
 
+/* ---- progress.c ---- */
+
+/* How far a long operation is, on standard error if that is a terminal; total 0: not known. */
+void cli_progress(const char *what, uint64_t done, uint64_t total);
+/* Takes it away again. */
+void cli_progress_end(void);
+
 /* ---- cmd_conn.c, cmd_egress.c ---- */
 
 /* Sends a request whose answer is one connection, and shows it. */

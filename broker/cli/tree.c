@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "cli/cli.h"
+#include "cli/import.h"
 
 /* In the order in which people read them. */
 const struct cli_entry cli_tree[] = {
@@ -12,6 +12,8 @@ const struct cli_entry cli_tree[] = {
      NULL},
     {"key", "relay keys", cli_key_commands, NULL, NULL},
     {"revoke", "end a relay key, now", NULL, cli_key_revoke, cli_revoke_usage},
+    {"import", "make connections and relay keys out of a .env file", NULL, cli_import,
+     cli_import_usage},
     {"audit", "the audit journal", cli_audit_commands, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

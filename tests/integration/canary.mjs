@@ -182,6 +182,7 @@ async function main() {
   // made at run time, so that it can be in no page cache or binary by accident
   const secret = `canary-${randomBytes(24).toString('hex')}-upstream`;
   const rotated = `canary-${randomBytes(24).toString('hex')}-rotated`;
+  const importedKey = `sk_${randomBytes(24).toString('hex')}`;
   const proxyPassword = `canary-${randomBytes(24).toString('hex')}-proxy`;
   const upstream = await startUpstream({ dir, key: secret });
   const echo = await startRawServer({ dir, key: secret, answers: echoes(secret) });
@@ -228,6 +229,12 @@ async function main() {
       await broker.json(['key', 'revoke', id]);
       await cut;
     }
+    // a .env file: the broker gets the key from the command line's import
+    const imported = await startUpstream({ dir, key: importedKey });
+    const env = `ELEVENLABS_BASE_URL=${imported.baseUrl}\nELEVENLABS_API_KEY=${importedKey}\n`;
+    const made = await broker.cli(['import', '-', '--ca', imported.caFile, '--allow-private'], env);
+    const importedRelay = /rk_app_\w+/.exec(made.stdout)?.[0];
+    for (let i = 0; i < 8; i++) await request(broker, 'GET', '/elevenlabs/v1/things', { headers: { 'xi-api-key': importedRelay } });
     await broker.addConnection('rotating', upstream);
     await broker.json(['conn', 'rotate', 'rotating', '--secret-file', '-'], rotated);
     const { key: rk } = await broker.issueKey('rotating');
@@ -252,7 +259,7 @@ async function main() {
     await sleep(300);
 
     const keys = clients.flatMap(({ cn, key }) => keyNeedles(cn, key));
-    const wanted = [...needles(secret), ...needles(rotated), ...needles(proxyPassword), ...keys];
+    const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys];
     check('the proxy and the client certificates were used as meant', egress.problems);
     check('the search finds a private key in a process that has it', searchMemory(process.pid, keys).found.length ? [] : ['not found in the canary itself']);
     const processes = broker.processes();
@@ -273,10 +280,13 @@ async function main() {
     }
     check(`no copy in the ${count} files of the state directory`, count > 5 ? [] : ['too few files were found']);
     check('no copy in the log', search(Buffer.from(broker.log), wanted));
+    check('the imported key was used and shown to nobody', [...(imported.seen.some((r) => r.authorized) ? [] : ['no authorized request']), ...imported.complaints,
+      ...search(Buffer.from(made.stdout + made.stderr), needles(importedKey))]);
     check('the echoing upstream was asked in every way', Object.keys(echo.answers).filter((way) => !echo.requests.some((r) => r.name === way)));
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();
     await Promise.all(waiting);
+    await imported.stop();
     await egress.stop();
   } finally {
     await broker.end();

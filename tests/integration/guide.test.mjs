@@ -1,7 +1,7 @@
 // What a stranger needs: the pages of the proxy, what a key may do, the import of a .env file, completion and manuals.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Broker } from '../lib/broker.mjs';
@@ -151,7 +151,7 @@ test('asking uses up nothing, and is on record as a request with its answer', as
   assert.equal(row.path, '/_discover');
   assert.deepEqual([row.method, row.decision, row.reason, row.status, row.outcome, row.key_id, row.detail], ['HEAD', 'allowed', 'ok', 200, 'complete', key.id, 'discover']);
   assert.equal(got.headers['x-relaykey-request-id'], row.request_id);
-  assert.equal(upstream.seen.filter((r) => r.url?.includes('_discover')).length, 0);
+  assert.equal(upstream.seen.filter((r) => r.path.includes('_discover')).length, 0);
 });
 
 test('a key is taken from every place where an SDK puts one', async () => {
@@ -210,4 +210,173 @@ test('the largest key that there can be is answered, and says what was left out'
   assert.equal(got.status, 200);
   assert.equal(got.json().connections.length + got.json().connections_left_out, 4);
   assert.equal(Number(got.headers['content-length']), Buffer.byteLength(got.text));
+});
+
+// ---- import
+
+// made up here; they open nothing
+const A20 = 'aB3dE6gH9jK2mN5pQ8sT';
+const OPENAI = `sk-proj-${A20}T3BlbkFJ${A20}`;
+const TWILIO = '0123456789abcdef0123456789abcdef';
+const RELAY = /rk_app_[0-9A-Za-z]{46}/g;
+let project, openai, twilio;
+
+before(() => {
+  project = join(dir, 'shop front');
+  mkdirSync(project);
+});
+
+/** A project's .env, with mocks where the providers are. */
+async function envFile(name = '.env') {
+  openai ??= await startUpstream({ dir, key: OPENAI });
+  twilio ??= await startUpstream({ dir, key: TWILIO });
+  const text = `\ufeff# settings\r\nPORT=3000\r\nOPENAI_BASE_URL='${openai.baseUrl}/v1' # ours\r\nexport OPENAI_API_KEY="${OPENAI}"  # production\r\n`
+    + `AGAIN=${OPENAI}\r\nDATABASE_URL=postgres://app:hunter2@db/app\r\nSESSION_SECRET='s3cret # not a comment'\r\n`
+    + `MULTI="-----BEGIN X-----\nabc\n-----END X-----"\n\nbroken line\nTWILIO_ACCOUNT_SID=AC0123456789abcdef0123456789abcdef\nTWILIO_AUTH_TOKEN = ${TWILIO}`;
+  const file = join(project, name);
+  writeFileSync(file, text, { mode: 0o640 });
+  return { file, text };
+}
+
+const importArgs = (file, more = []) => ['import', file, '--ca', openai.caFile, '--allow-private', '--base-url', `twilio=${twilio.baseUrl}`, ...more];
+const conns = async () => (await broker.lines(['conn', 'list'])).map((c) => c.name).sort();
+const liveKeys = async () => (await broker.lines(['key', 'list', '--live'])).map((k) => k.id).sort();
+const noSecrets = (got) => {
+  for (const secret of [OPENAI, TWILIO, 'hunter2', 's3cret']) assert.ok(!`${got.stdout}${got.stderr}`.includes(secret), `${secret} is shown`);
+};
+
+after(() => Promise.all([openai?.stop(), twilio?.stop()]));
+
+test('a dry run says what would be made, makes nothing and shows no secret', async () => {
+  const { file, text } = await envFile();
+  const before = [await conns(), await liveKeys(), await count()];
+  const got = await broker.cli(importArgs(file, ['--dry-run']));
+  assert.equal(got.status, 0, got.stderr);
+  assert.match(got.stderr, /OPENAI_API_KEY: OpenAI sk-••••Q8sT/);
+  assert.match(got.stderr, /relay key rk_\.\.\. for app:shop-front/);
+  assert.match(got.stderr, /AGAIN: OpenAI .*\n  the same key as in OPENAI_API_KEY/);
+  assert.match(got.stderr, /perhaps secret: SESSION_SECRET\n/);
+  noSecrets(got);
+  assert.equal(got.stdout, '');
+  const { keys, ...doc } = await broker.json(importArgs(file, ['--dry-run']));
+  assert.deepEqual(doc, { dry_run: true, proxy: broker.url, looks_secret: ['SESSION_SECRET'], relay_keys: 0, written: null });
+  assert.deepEqual(keys.map((k) => [k.variable, k.provider, k.connection, k.base_url_variable]),
+    [['OPENAI_API_KEY', 'openai', 'openai', 'OPENAI_BASE_URL'], ['AGAIN', 'openai', 'openai', 'OPENAI_BASE_URL'], ['TWILIO_AUTH_TOKEN', 'twilio', 'twilio', 'TWILIO_BASE_URL']]);
+  assert.deepEqual([await conns(), await liveKeys(), await count()], before);
+  assert.equal(readFileSync(file, 'utf8'), text);
+});
+
+test('an import makes connections and relay keys, and the new file works where the old one did', async () => {
+  const { file, text } = await envFile();
+  const target = join(project, '.env.relay');
+  const got = await broker.cli(importArgs(file, ['--write', target, '--env', 'staging', '--ttl', '1d']));
+  assert.equal(got.status, 0, got.stderr);
+  noSecrets(got);
+  assert.equal(readFileSync(file, 'utf8'), text, 'the original is untouched');
+  assert.equal(statSync(target).mode & 0o777, 0o600);
+  const made = readFileSync(target, 'utf8');
+  const keys = made.match(RELAY);
+  assert.equal(keys.length, 3);
+  assert.equal(keys[0], keys[1], 'one key for the same secret');
+  // every other byte is what it was
+  const want = text.replace(`${openai.baseUrl}/v1`, `${broker.url}/openai`).replaceAll(OPENAI, keys[0]).replace(`TOKEN = ${TWILIO}`, `TOKEN = ${keys[2]}`);
+  assert.equal(made, `${want}\nTWILIO_BASE_URL=${broker.url}/twilio\n`);
+  // as an application would use it
+  const env = Object.fromEntries([...made.matchAll(/^(?:export )?([A-Z_]+) ?= ?["']?([^"'\s]+)/gm)].map((m) => [m[1], m[2]]));
+  const path = (base, rest) => `${env[base].slice(broker.url.length)}${rest}`;
+  const list = await request(broker, 'GET', path('OPENAI_BASE_URL', '/files/a'), { key: env.OPENAI_API_KEY });
+  assert.notEqual(list.status, 401);
+  assert.deepEqual([openai.seen.at(-1).path, openai.seen.at(-1).authorized], ['/v1/files/a', true]);
+  const basic = Buffer.from(`${env.TWILIO_ACCOUNT_SID}:${env.TWILIO_AUTH_TOKEN}`).toString('base64');
+  await request(broker, 'GET', path('TWILIO_BASE_URL', '/2010-04-01/Accounts.json'), { headers: { authorization: `Basic ${basic}` } });
+  assert.equal(twilio.seen.at(-1).authorized, true);
+  assert.equal(Buffer.from(twilio.last.headers.authorization.slice(6), 'base64').toString(), `AC0123456789abcdef0123456789abcdef:${TWILIO}`);
+  // the twin: what an application does not need is refused
+  const admin = await request(broker, 'GET', path('OPENAI_BASE_URL', '/organization/users'), { key: env.OPENAI_API_KEY });
+  assert.deepEqual([admin.status, admin.headers['x-relaykey-block-reason']], [403, 'path_not_allowed']);
+  const shown = (await broker.lines(['key', 'list', '--holder', 'app:shop-front', '--live']));
+  assert.deepEqual(shown.map((k) => [k.name, k.environment]).sort(), [['OPENAI_API_KEY', 'staging'], ['TWILIO_AUTH_TOKEN', 'staging']]);
+  assert.deepEqual([...openai.complaints, ...twilio.complaints], []);
+  assert.ok(!broker.log.includes(OPENAI) && !broker.log.includes(TWILIO));
+});
+
+test('a second import uses the connections again, makes new relay keys and names the earlier ones', async () => {
+  const { file } = await envFile();
+  const before = { conns: await conns(), keys: await liveKeys() };
+  const got = await broker.cli(importArgs(file));
+  assert.equal(got.status, 0, got.stderr);
+  assert.deepEqual(await conns(), before.conns);
+  assert.equal((await liveKeys()).length, before.keys.length + 2);
+  for (const [, id] of got.stderr.matchAll(/(key_\w+) of an earlier import/g)) assert.ok(before.keys.includes(id));
+  assert.equal([...got.stderr.matchAll(/of an earlier import/g)].length, 2);
+  assert.match(got.stderr, /connection openai, which was there, at/);
+  assert.equal(got.stdout.match(RELAY).length, 3, 'without --write the new file is standard output');
+  // the new file has no key of a provider any more
+  const again = await broker.cli(['import', '-', '--dry-run'], got.stdout);
+  assert.match(again.stderr, /no key of a known provider was found/);
+  assert.match(again.stderr, /3 relay keys left as they are/);
+});
+
+test('another secret of the same provider gets a connection of its own', async () => {
+  const other = `sk-proj-${A20}T3BlbkFJxxxxxxxxxxxxxxxxxxxx`;
+  const got = await broker.cli(['import', '-', '--ca', openai.caFile, '--allow-private', '--base-url', `openai=${openai.baseUrl}/v1`],
+    `A_OPENAI_KEY=${OPENAI}\nB_OPENAI_KEY=${other}\n`);
+  assert.equal(got.status, 0, got.stderr);
+  assert.match(got.stdout, new RegExp(`^A_OPENAI_KEY=rk_app_\\w+\nOPENAI_BASE_URL=${broker.url}/openai\nB_OPENAI_KEY=rk_app_\\w+\nB_OPENAI_BASE_URL=${broker.url}/openai-2\n$`));
+});
+
+test('in place: the file keeps its mode, and the warning says where the old secret still is', async () => {
+  const { file } = await envFile('.env.place');
+  const got = await broker.cli(importArgs(file, ['--in-place']));
+  assert.equal(got.status, 0, got.stderr);
+  assert.match(got.stderr, /earlier contents may be in version control/);
+  assert.equal(statSync(file).mode & 0o777, 0o640);
+  assert.ok(!readFileSync(file, 'utf8').includes(OPENAI));
+  assert.equal(got.stdout, '');
+});
+
+test('an import that fails in the middle takes back what it made and writes nothing', async () => {
+  const { file } = await envFile();
+  const before = [await conns(), await liveKeys()];
+  const target = join(project, '.env.never');
+  // the first key is imported, the second one's upstream is on a private network
+  const text = `TAVILY_API_KEY=tvly-${A20}${A20}\nXAI_API_KEY=xai-${A20}${A20}${A20}${A20}\n`;
+  const got = await broker.cli(['import', '-', '--base-url', 'xai=https://127.0.0.1:1/v1', '--write', target], text);
+  assert.equal(got.status, 1, got.stderr);
+  assert.match(got.stderr, /--allow-private/);
+  assert.deepEqual([await conns(), await liveKeys()], before);
+  assert.ok(!existsSync(target));
+  // a file that cannot be written
+  const nowhere = await broker.cli(importArgs(file, ['--write', join(dir, 'no', 'such', 'place')]));
+  assert.equal(nowhere.status, 1);
+  assert.deepEqual([await conns(), await liveKeys()], before);
+  // the twin
+  const good = await broker.cli(['import', '-', '--base-url', 'xai=https://127.0.0.1:1/v1', '--allow-private', '--write', target], text);
+  assert.equal(good.status, 0, good.stderr);
+});
+
+test('what cannot be imported stays as it is, with the reason', async () => {
+  const text = `GRAFANA_TOKEN=glsa_${A20}aB3dE6gH9jK2_01234567\nGROQ_API_KEY=gsk_${A20}${A20}aB3dE6gH9jK2\nGROQ_BASE_URL=http://localhost:9\nTWILIO_AUTH_TOKEN=${TWILIO}\n`;
+  const got = await broker.cli(['import', '-'], text);
+  assert.equal(got.status, 0, got.stderr);
+  assert.equal(got.stdout, text);
+  assert.match(got.stderr, /GRAFANA_TOKEN[^\n]*\n  stays as it is: its base URL is not known/);
+  assert.match(got.stderr, /GROQ_API_KEY[^\n]*\n  stays as it is: GROQ_BASE_URL is no https URL/);
+  assert.match(got.stderr, /TWILIO_AUTH_TOKEN[^\n]*\n  stays as it is: the user that belongs to it is missing/);
+});
+
+test('wrong usage of import changes nothing', async () => {
+  const { file } = await envFile();
+  const existing = join(project, '.env.kept');
+  writeFileSync(existing, 'kept');
+  for (const more of [['--json'], ['--dry-run', '--in-place'], ['--holder', 'robot:x'], ['--ttl', 'soon'], ['--proxy-url', 'http://x']]) {
+    assert.equal((await broker.cli(importArgs(file, more))).status, 2, more.join(' '));
+  }
+  assert.equal((await broker.cli(['import'])).status, 2);
+  assert.equal((await broker.cli(['import', '-', '--in-place'])).status, 2);
+  for (const args of [importArgs(file, ['--write', existing]), ['import', join(project, 'missing')], ['import', project]]) {
+    assert.equal((await broker.cli(args)).status, 1, args.join(' '));
+  }
+  assert.equal(readFileSync(existing, 'utf8'), 'kept');
+  assert.equal((await broker.cli(['import', '-'], 'x'.repeat(40000))).status, 1);
 });
