@@ -230,12 +230,28 @@ fuzz:
 	@$(MAKE) --no-print-directory -j2 fuzz-binaries
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
+# manual pages and completions, from what the program says of itself
+.PHONY: man
+man: $(O)/man/relaykey.1
+$(O)/man/relaykey.1: $(O)/bin/relaykey $(wildcard provisioning/man/*)
+	@mkdir -p $(O)/completion
+	$(Q)provisioning/man/build $(O)/bin/relaykey $(O)/man
+	$(Q)for shell in bash zsh fish; do $(O)/bin/relaykey completion $$shell >$(O)/completion/$$shell || exit 1; done
+
 PREFIX ?= /usr
-install: all
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: all man
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 0755 build/bin/relaykeyd $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 build/bin/relaykey $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 provisioning/systemd/relaykeyd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8
+	install -m 0644 build/man/*.1 $(SHARE)/man/man1/
+	install -m 0644 build/man/*.5 $(SHARE)/man/man5/
+	install -m 0644 build/man/*.8 $(SHARE)/man/man8/
+	install -D -m 0644 build/completion/bash $(SHARE)/bash-completion/completions/relaykey
+	install -D -m 0644 build/completion/zsh $(SHARE)/zsh/vendor-completions/_relaykey
+	install -D -m 0644 build/completion/fish $(SHARE)/fish/vendor_completions.d/relaykey.fish
 
 # objects of tests are wanted again
 .SECONDARY:

@@ -7,7 +7,7 @@ build=(gcc make pkg-config libc6-dev libssl-dev libevent-dev libp11-dev libp11-k
 	libsqlcipher-dev libjansson-dev libseccomp-dev libcurl4-openssl-dev libargon2-dev softhsm2 openssl
 	ca-certificates curl)
 play=(nodejs)
-test=(libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck procps)
+test=(libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck procps mandoc)
 bench=(wrk nginx-light haproxy procps)
 
 want=("${build[@]}" "${play[@]}")

@@ -50,6 +50,9 @@ void cli_print_usage(FILE *out);
 /* "relaykey: <text>" on standard error; returns `status`. */
 int cli_fail(int status, const char *fmt, ...) RK_PRINTF(2, 3);
 
+/* The usage, and examples of "conn add". */
+void cli_print_help(FILE *out, const char *command, const char *usage);
+
 /* Runs one command, or prints its usage for --help and after a usage error. */
 int cli_run(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
 
@@ -119,6 +122,9 @@ int cli_parse_time(const char *option, const char *text, int64_t *wall_ms);
 void cli_progress(const char *what, uint64_t done, uint64_t total);
 /* Takes it away again. */
 void cli_progress_end(void);
+/* As cli_call(), for what takes long. */
+int cli_call_long(struct cli *c, const char *what, enum ipc_type type, const void *body,
+                  enum ipc_type answer, struct ipc_message *m);
 
 /* ---- cmd_conn.c, cmd_egress.c ---- */
 
@@ -145,6 +151,8 @@ extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_aud
 int cli_setup(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_key_revoke(struct cli *c, int argc, char **argv);
-extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[];
+int cli_completion(struct cli *c, int argc, char **argv);
+extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[],
+    cli_completion_usage[];
 
 #endif

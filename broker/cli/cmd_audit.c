@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base62.h"
 #include "cli/cli.h"
@@ -204,6 +205,7 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 {
 	int status = cli_send(c, MSG_AUDIT_QUERY, q);
 	struct ipc_message m;
+	uint64_t rows = 0;
 
 	while (!status) {
 		json_t *doc;
@@ -214,6 +216,9 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 		if (m.type != MSG_AUDIT_ENTRY ||
 		    render_audit(&m.body.audit_entry, q->mode == AUDIT_MODE_EXPORT, &doc))
 			return cli_fail(CLI_FAILED, "the broker's answer is malformed");
+		/* on a terminal the rows themselves are seen */
+		if (q->mode == AUDIT_MODE_EXPORT && !isatty(STDOUT_FILENO))
+			cli_progress("rows exported", ++rows, q->limit);
 		if (format == FORMAT_JSON) {
 			status = render_json_line(doc);
 		} else {
@@ -227,6 +232,7 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 		if (q->mode == AUDIT_MODE_TAIL && fflush(stdout) != 0)
 			return CLI_FAILED;
 	}
+	cli_progress_end();
 	return status;
 }
 
@@ -268,7 +274,8 @@ static int audit_verify(struct cli *c, int argc, char **argv)
 	int status = parse(c, argc, argv, &o);
 
 	if (!status)
-		status = cli_call(c, MSG_AUDIT_VERIFY, &empty, MSG_AUDIT_VERIFIED, &m);
+		status = cli_call_long(c, "verifying", MSG_AUDIT_VERIFY, &empty,
+		                       MSG_AUDIT_VERIFIED, &m);
 	if (status)
 		return status;
 	v = &m.body.audit_verified;

@@ -1,10 +1,11 @@
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
 
-enum { STEP_US = 200000 };
+enum { STEP_US = 200000, STEP_MS = STEP_US / 1000 };
 
 static int64_t shown_us;
 static bool shown;
@@ -38,4 +39,27 @@ void cli_progress_end(void)
 	if (shown)
 		fputs("\r\033[K", stderr);
 	shown = false;
+}
+
+int cli_call_long(struct cli *c, const char *what, enum ipc_type type, const void *body,
+                  enum ipc_type answer, struct ipc_message *m)
+{
+	int64_t start_us = rk_mono_us();
+	int status = cli_send(c, type, body);
+	struct pollfd p = {.events = POLLIN};
+
+	p.fd = c->sock;
+	while (!status && poll(&p, 1, STEP_MS) == 0) {
+		if (!is_due())
+			continue;
+		fprintf(stderr, "\r\033[K%s: %lld s", what,
+		        (long long)((rk_mono_us() - start_us) / 1000000));
+		fflush(stderr);
+	}
+	cli_progress_end();
+	if (!status)
+		status = cli_receive(c, m);
+	if (!status && m->type != answer)
+		status = cli_fail(CLI_FAILED, "the broker gave an answer to another question");
+	return status;
 }

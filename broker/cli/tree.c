@@ -15,6 +15,8 @@ const struct cli_entry cli_tree[] = {
     {"import", "make connections and relay keys out of a .env file", NULL, cli_import,
      cli_import_usage},
     {"audit", "the audit journal", cli_audit_commands, NULL, NULL},
+    {"completion", "a script with which your shell completes all of this", NULL, cli_completion,
+     cli_completion_usage},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -30,10 +32,10 @@ const struct cli_entry *cli_find(const char *name)
 /* "  conn      connections: ...", and below it its commands, wrapped. */
 static void print_entry(FILE *out, const struct cli_entry *e)
 {
-	enum { INDENT = 12, WIDTH = 80 };
+	enum { INDENT = 13, WIDTH = 80 };
 	int at = INDENT;
 
-	fprintf(out, "  %-9s %s\n", e->name, e->summary);
+	fprintf(out, "  %-10s %s\n", e->name, e->summary);
 	if (!e->group)
 		return;
 	fprintf(out, "%*s", INDENT, "");

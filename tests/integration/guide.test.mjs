@@ -1,10 +1,11 @@
 // What a stranger needs: the pages of the proxy, what a key may do, the import of a .env file, completion and manuals.
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Broker } from '../lib/broker.mjs';
+import { Broker, relaykey, run } from '../lib/broker.mjs';
 import { raw, request } from '../lib/client.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
@@ -379,4 +380,107 @@ test('wrong usage of import changes nothing', async () => {
   }
   assert.equal(readFileSync(existing, 'utf8'), 'kept');
   assert.equal((await broker.cli(['import', '-'], 'x'.repeat(40000))).status, 1);
+});
+
+// ---- help, completion, manual pages
+
+/** [{name, usages: [{words, usage}]}] of everything behind "relaykey", from --help. */
+async function commands() {
+  const top = (await run(relaykey, ['--help'])).stdout;
+  const entries = [...top.matchAll(/^ {2}([a-z][a-z-]*) +\S/gm)].map((m) => m[1]);
+  assert.ok(entries.length >= 8 && entries.includes('import'));
+  return Promise.all(entries.map(async (name) => {
+    const { stdout } = await run(relaykey, [name, '--help']);
+    const usages = stdout.split(/^(?=usage: )/m).map((usage) => {
+      const [, , second, third] = usage.split(/\s+/);
+      return { words: /^[a-z][a-z-]*$/.test(third ?? '') ? [second, third] : [second], usage };
+    });
+    return { name, usages };
+  }));
+}
+
+const complete = async (words, env = {}) => (await run(relaykey, ['completion', 'words', '--', ...words], { env })).stdout.split('\n').filter(Boolean);
+
+test('each command is completed, with each of its options, from its own usage', async () => {
+  const all = await commands();
+  assert.deepEqual((await complete([''])).sort(), all.map((c) => c.name).sort());
+  for (const { name, usages } of all) {
+    if (usages[0].words.length === 2) assert.deepEqual(await complete([name, '']), usages.map((u) => u.words[1]));
+    for (const { words, usage } of usages) {
+      const options = [...new Set(usage.match(/--[a-z][a-z-]*/g) ?? [])];
+      const offered = await complete([...words, '--']);
+      for (const option of options) assert.ok(offered.includes(option), `${words.join(' ')} ${option}`);
+    }
+  }
+});
+
+test('each command has help with an example, and a section of a manual page that mandoc finds no fault with', async (t) => {
+  const out = join(dir, 'man');
+  execFileSync(join(ROOT, 'provisioning/man/build'), [relaykey, out]);
+  for (const { name, usages } of await commands()) {
+    const page = readFileSync(join(out, `relaykey-${name}.1`), 'utf8');
+    for (const { words, usage } of usages) {
+      assert.ok(page.includes(`\n.Ss relaykey ${words.join(' ')}\n`), `${words.join(' ')} in relaykey-${name}(1)`);
+      if (['setup', 'status', 'conn', 'key', 'revoke', 'import', 'audit', 'completion'].includes(name)) assert.match(usage, /^example: relaykey /m, words.join(' '));
+    }
+  }
+  const config = readFileSync(join(ROOT, 'broker/base/config.c'), 'utf8');
+  const manual = readFileSync(join(out, 'relaykeyd.conf.5'), 'utf8');
+  for (const [, key] of config.matchAll(/\{\.name = "([a-z-]+)"/g)) assert.ok(manual.includes(`.It Ic ${key} `), `${key} in relaykeyd.conf(5)`);
+  if (spawnSync('mandoc', ['-V']).error) return t.skip('mandoc is not installed');
+  for (const file of readdirSync(out)) {
+    // the pages refer to each other, and are not installed here
+    const lint = spawnSync('mandoc', ['-Tlint', '-Wall', join(out, file)], { encoding: 'utf8' }).stdout.split('\n').filter((l) => l && !l.includes('referenced manual not found'));
+    assert.deepEqual(lint, [], file);
+  }
+});
+
+test('values are completed: choices, files, and names that the broker knows', async () => {
+  const env = { RELAYKEY_CONFIG: broker.config };
+  assert.deepEqual(await complete(['audit', 'export', '--format', '']), ['jsonl', 'csv']);
+  assert.deepEqual(await complete(['key', 'issue', '--holder', 'a']), ['app:', 'agent:']);
+  assert.deepEqual(await complete(['conn', 'add', 'x', '--ca', '']), [':files']);
+  assert.deepEqual(await complete(['conn', 'show', 'mo'], env), ['mock']);
+  assert.deepEqual(await complete(['key', 'issue', '--conn', 'mo'], env), ['mock']);
+  assert.deepEqual(await complete(['--config', broker.config, 'conn', 'show', 'mo']), ['mock']);
+  assert.deepEqual(await complete(['conn', 'add', 'mo'], env), [], 'a new one has no name yet');
+  const { id } = await broker.issueKey('mock');
+  assert.ok((await complete(['revoke', ''], env)).includes(id));
+  assert.deepEqual(await complete(['revoke', id.slice(0, 12)], env), [id]);
+  for (const unreachable of [{ RELAYKEY_CONFIG: '/nonexistent' }, { RELAYKEY_CONFIG: undefined }]) {
+    const got = await run(relaykey, ['completion', 'words', '--', 'conn', 'show', ''], { env: unreachable });
+    assert.deepEqual([got.status, got.stdout], [0, '']);
+  }
+});
+
+test('bash completes with the script, as a person would type', () => {
+  const script = `eval "$(relaykey completion bash)"
+    try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { echo "compopt $*"; }; _relaykey; printf '%s,' "\${COMPREPLY[@]}"; echo; }
+    try relaykey co; try relaykey conn sh; try relaykey conn show ba; try relaykey audit export --format c; try relaykey import ./x; complete -p relaykey`;
+  const got = spawnSync('bash', ['--norc', '-c', script], { encoding: 'utf8', env: { ...process.env, PATH: `${join(relaykey, '..')}:${process.env.PATH}`, RELAYKEY_CONFIG: broker.config } });
+  assert.equal(got.stderr, '');
+  assert.deepEqual(got.stdout.trimEnd().split('\n'), ['conn,completion,', 'show,', 'bare,', 'csv,', 'compopt -o default', ',', 'complete -F _relaykey relaykey']);
+});
+
+test('the scripts for zsh and fish are read by those without complaint', (t) => {
+  let tried = 0;
+  for (const shell of ['zsh', 'fish']) {
+    if (spawnSync(shell, ['--version']).error) continue;
+    tried++;
+    const script = join(dir, `completion.${shell}`);
+    writeFileSync(script, execFileSync(relaykey, ['completion', shell]));
+    const got = spawnSync(shell, ['-n', script], { encoding: 'utf8' });
+    assert.deepEqual([got.status, got.stderr], [0, ''], shell);
+    if (shell !== 'fish') continue;
+    const env = { ...process.env, PATH: `${join(relaykey, '..')}:${process.env.PATH}`, RELAYKEY_CONFIG: broker.config, HOME: dir };
+    const asked = spawnSync('fish', ['-c', `source ${script}; complete -C 'relaykey conn sh'; complete -C 'relaykey '; complete -C 'relaykey conn show ba'`], { encoding: 'utf8', env });
+    const offered = asked.stdout.trim().split('\n');
+    assert.deepEqual([offered[0], offered.at(-1)], ['show', 'bare'], asked.stderr);
+    assert.ok(offered.includes('import'));
+  }
+  if (!tried) t.skip('neither is installed');
+});
+
+test('nothing of progress is printed where nobody looks', async () => {
+  for (const args of [['audit', 'export'], ['audit', 'verify']]) assert.equal((await broker.cli(args)).stderr, '');
 });
