@@ -201,7 +201,7 @@ analyze:
 asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend guide lifecycle
 
 bench:
 	@tests/deps.sh --bench

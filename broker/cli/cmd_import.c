@@ -151,21 +151,19 @@ static int parse(struct cli *c, int argc, char **argv, struct import_options *o)
 
 /* ---- reading ---- */
 
-/* The whole file, byte for byte, into secret memory; *mode of a regular file. */
-static int read_text(const char *file, struct rk_secret *out, unsigned *mode)
+/* The whole file, byte for byte, into secret memory; *st of it. */
+static int read_text(const char *file, struct rk_secret *out, struct stat *st)
 {
 	RK_FD_AUTO opened = -1;
-	struct stat st;
 	int fd = STDIN_FILENO;
 	ssize_t n = 1;
 
 	if (strcmp(file, "-") != 0)
 		fd = opened = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, st) < 0)
 		return cli_fail(CLI_FAILED, "cannot open %s: %s", file, strerror(errno));
-	if (S_ISDIR(st.st_mode))
+	if (S_ISDIR(st->st_mode))
 		return cli_fail(CLI_FAILED, "%s is a directory", file);
-	*mode = st.st_mode & 0777;
 	if (rk_secret_alloc(out, IMPORT_MAX_BYTES + 1))
 		return cli_fail(CLI_FAILED, "out of secret memory");
 	while (n > 0 && out->len <= IMPORT_MAX_BYTES) {
@@ -368,7 +366,24 @@ static int write_all(struct rk_slice s)
 	return CLI_DONE;
 }
 
-static int put_out(const struct import_plan *p, unsigned mode)
+/* The same file, also behind a link, to its owner, also when root has written it. */
+static int replace(const char *file, struct rk_slice text, const struct stat *was)
+{
+	char *path = realpath(file, NULL);
+	struct rk_fault fault;
+	int status = CLI_DONE;
+
+	if (!path)
+		return cli_fail(CLI_FAILED, "cannot write %s: %s", file, strerror(errno));
+	if (file_write(path, text, was->st_mode & 0777, false, &fault))
+		status = cli_fail(CLI_FAILED, "%s", fault.text);
+	else if (geteuid() == 0 && chown(path, was->st_uid, was->st_gid) < 0)
+		fprintf(stderr, "relaykey: warning: %s belongs to root now\n", path);
+	free(path);
+	return status;
+}
+
+static int put_out(const struct import_plan *p, const struct stat *was)
 {
 	const struct import_options *o = p->options;
 	RK_SECRET_AUTO out = {0};
@@ -383,9 +398,8 @@ static int put_out(const struct import_plan *p, unsigned mode)
 	if (!o->write && !o->in_place)
 		return write_all(rk_secret_slice(&out));
 	if (o->in_place)
-		err = file_write(o->file, rk_secret_slice(&out), mode, false, &fault);
-	else
-		err = file_write(o->write, rk_secret_slice(&out), 0600, true, &fault);
+		return replace(o->file, rk_secret_slice(&out), was);
+	err = file_write(o->write, rk_secret_slice(&out), 0600, true, &fault);
 	return err ? cli_fail(CLI_FAILED, "%s", fault.text) : CLI_DONE;
 }
 
@@ -409,14 +423,14 @@ int cli_import(struct cli *c, int argc, char **argv)
 	static struct import_plan p;
 	RK_SECRET_AUTO text = {0};
 	RK_SECRET_AUTO keys = {0};
-	unsigned mode = 0;
+	struct stat was = {0};
 	int status = parse(c, argc, argv, &o);
 
 	if (!status && o.write && access(o.write, F_OK) == 0)
 		status =
 		    cli_fail(CLI_FAILED, "%s exists already; nothing was changed", o.write);
 	if (!status)
-		status = read_text(o.file, &text, &mode);
+		status = read_text(o.file, &text, &was);
 	if (!status)
 		status = import_plan_make(&p, &text, &o);
 	if (!status)
@@ -428,7 +442,7 @@ int cli_import(struct cli *c, int argc, char **argv)
 	else if (!status && p.count)
 		status = import_make(c, &p, &keys);
 	if (!status && !o.dry_run) {
-		status = put_out(&p, mode);
+		status = put_out(&p, &was);
 		/* keys that nobody has seen are of no use */
 		if (status)
 			import_take_back(c, &p);

@@ -137,12 +137,26 @@ const struct key_shape *key_shape_find(struct rk_slice name, struct rk_slice val
 	return NULL;
 }
 
+/* "scheme://user:password@host" */
+static bool holds_password(struct rk_slice value)
+{
+	const char *scheme = value.n ? memmem(value.p, value.n, "://", 3) : NULL;
+	struct rk_slice rest;
+	const char *at, *colon;
+
+	if (!scheme)
+		return false;
+	rest = rk_slice_skip(value, (size_t)(scheme - value.p) + 3);
+	at = rest.n ? memchr(rest.p, '@', rest.n) : NULL;
+	colon = at ? memchr(rest.p, ':', (size_t)(at - rest.p)) : NULL;
+	return colon && colon + 1 < at;
+}
+
 bool key_shape_suspicious(struct rk_slice name, struct rk_slice value)
 {
-	static const char words[] = "SECRET PASSWORD PASSWD TOKEN API_KEY APIKEY PRIVATE_KEY "
-	                            "ACCESS_KEY CREDENTIAL";
+	static const char words[] = "SECRET PASSWORD PASSWD TOKEN _KEY APIKEY CREDENTIAL";
 
-	return value.n >= 8 && holds_one_of(name, words);
+	return (value.n >= 8 && holds_one_of(name, words)) || holds_password(value);
 }
 
 struct rk_slice key_shape_secret(const struct key_shape *s, struct rk_slice value)

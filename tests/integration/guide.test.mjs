@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Broker, relaykey, run } from '../lib/broker.mjs';
@@ -256,11 +256,11 @@ test('a dry run says what would be made, makes nothing and shows no secret', asy
   assert.match(got.stderr, /OPENAI_API_KEY: OpenAI sk-••••Q8sT/);
   assert.match(got.stderr, /relay key rk_\.\.\. for app:shop-front/);
   assert.match(got.stderr, /AGAIN: OpenAI .*\n  the same key as in OPENAI_API_KEY/);
-  assert.match(got.stderr, /perhaps secret: SESSION_SECRET\n/);
+  assert.match(got.stderr, /perhaps secret: DATABASE_URL, SESSION_SECRET\n/);
   noSecrets(got);
   assert.equal(got.stdout, '');
   const { keys, ...doc } = await broker.json(importArgs(file, ['--dry-run']));
-  assert.deepEqual(doc, { dry_run: true, proxy: broker.url, looks_secret: ['SESSION_SECRET'], relay_keys: 0, written: null });
+  assert.deepEqual(doc, { dry_run: true, proxy: broker.url, looks_secret: ['DATABASE_URL', 'SESSION_SECRET'], relay_keys: 0, written: null });
   assert.deepEqual(keys.map((k) => [k.variable, k.provider, k.connection, k.base_url_variable]),
     [['OPENAI_API_KEY', 'openai', 'openai', 'OPENAI_BASE_URL'], ['AGAIN', 'openai', 'openai', 'OPENAI_BASE_URL'], ['TWILIO_AUTH_TOKEN', 'twilio', 'twilio', 'TWILIO_BASE_URL']]);
   assert.deepEqual([await conns(), await liveKeys(), await count()], before);
@@ -328,11 +328,16 @@ test('another secret of the same provider gets a connection of its own', async (
 
 test('in place: the file keeps its mode, and the warning says where the old secret still is', async () => {
   const { file } = await envFile('.env.place');
-  const got = await broker.cli(importArgs(file, ['--in-place']));
+  if (process.getuid() === 0) chownSync(file, 65534, 65534);
+  const link = join(dir, '.env.link');
+  symlinkSync(file, link);
+  const got = await broker.cli(importArgs(link, ['--in-place']));
   assert.equal(got.status, 0, got.stderr);
   assert.match(got.stderr, /earlier contents may be in version control/);
   assert.equal(statSync(file).mode & 0o777, 0o640);
+  if (process.getuid() === 0) assert.deepEqual([statSync(file).uid, statSync(file).gid], [65534, 65534], 'it stays its owner’s, also when root imports');
   assert.ok(!readFileSync(file, 'utf8').includes(OPENAI));
+  assert.ok(lstatSync(link).isSymbolicLink(), 'a link stays a link');
   assert.equal(got.stdout, '');
 });
 

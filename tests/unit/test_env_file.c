@@ -170,6 +170,9 @@ static void what_is_not_part_of_the_key_is_taken_off(void **state)
 	(void)state;
 	assert_true(rk_slice_is(key_shape_secret(s, value), "fm2_" A20 A20));
 	assert_true(key_shape_suspicious(rk_str("db_password"), rk_str("hunter2hunter2")));
+	assert_true(key_shape_suspicious(rk_str("OPENAI_ADMIN_KEY"), rk_str("hunter2hunter2")));
+	assert_true(key_shape_suspicious(rk_str("DB"), rk_str("postgres://u:p@h/d")));
+	assert_false(key_shape_suspicious(rk_str("DB"), rk_str("postgres://u@h:5432/d")));
 	assert_false(key_shape_suspicious(rk_str("PORT"), rk_str("hunter2hunter2")));
 }
 
