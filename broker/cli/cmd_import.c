@@ -184,12 +184,12 @@ static int read_text(const char *file, struct rk_secret *out, struct stat *st)
 }
 
 /* How clients reach the proxy: what was said, or what the configuration listens on. */
-static int find_proxy(struct cli *c, struct import_plan *p)
+static int find_proxy(struct cli *c, const struct import_options *o, struct import_plan *p)
 {
 	char host[128], name[256] = "localhost";
 	unsigned short port;
 	struct rk_fault fault;
-	struct rk_slice url = rk_str(p->options->proxy_url);
+	struct rk_slice url = rk_str(o->proxy_url);
 
 	while (url.n && url.p[url.n - 1] == '/')
 		url.n--;
@@ -432,9 +432,9 @@ int cli_import(struct cli *c, int argc, char **argv)
 	if (!status)
 		status = read_text(o.file, &text, &was);
 	if (!status)
-		status = import_plan_make(&p, &text, &o);
+		status = find_proxy(c, &o, &p);
 	if (!status)
-		status = find_proxy(c, &p);
+		status = import_plan_make(&p, &text, &o);
 	if (!status && rk_secret_alloc(&keys, IMPORT_MAX_KEYS * RELAY_KEY_MAX))
 		status = cli_fail(CLI_FAILED, "out of secret memory");
 	if (!status && o.dry_run)

@@ -65,7 +65,8 @@ struct import_plan {
 
 /* ---- import_plan.c ---- */
 
-/* CLI_DONE, or CLI_FAILED with a message: more keys than IMPORT_MAX_KEYS. */
+/* p->proxy is set, all else is zero. CLI_DONE, or CLI_FAILED with a message: more keys than
+ * IMPORT_MAX_KEYS. */
 int import_plan_make(struct import_plan *p, const struct rk_secret *text,
                      const struct import_options *o);
 

@@ -65,6 +65,15 @@ static int problem(struct import_key *k, const char *fmt, ...)
 	return -1;
 }
 
+/* A file that was imported before, with a real key in it again. */
+static bool is_the_proxy(const struct import_plan *p, struct rk_slice url)
+{
+	struct rk_slice proxy = rk_str(p->proxy);
+
+	return proxy.n && rk_slice_starts(url, proxy) &&
+	       (url.n == proxy.n || url.p[proxy.n] == '/');
+}
+
 static int find_base_url(const struct import_plan *p, struct import_key *k)
 {
 	struct rk_slice url = told_base_url(p->options, k->provider->id);
@@ -73,7 +82,7 @@ static int find_base_url(const struct import_plan *p, struct import_key *k)
 
 	if (find_line(rk_secret_slice(p->text), k->provider->base_vars, &l)) {
 		k->base_line = l.name;
-		if (!url.n)
+		if (!url.n && !is_the_proxy(p, l.value))
 			url = l.value;
 	}
 	if (!url.n)
@@ -215,7 +224,6 @@ int import_plan_make(struct import_plan *p, const struct rk_secret *text,
 	struct env_line l;
 	size_t at = 0;
 
-	memset(p, 0, sizeof *p);
 	p->options = o;
 	p->text = text;
 	while (env_file_next(rk_secret_slice(text), &at, &l)) {

@@ -34,8 +34,9 @@ static void expect(const char *text, const char *want)
 	assert_int_equal(rk_secret_alloc(&in, IMPORT_MAX_BYTES), 0);
 	assert_int_equal(rk_secret_alloc(&out, IMPORT_MAX_OUT), 0);
 	assert_int_equal(rk_secret_add(&in, text, strlen(text)), 0);
-	assert_int_equal(import_plan_make(&plan, &in, &options), CLI_DONE);
+	memset(&plan, 0, sizeof plan);
 	snprintf(plan.proxy, sizeof plan.proxy, "https://p");
+	assert_int_equal(import_plan_make(&plan, &in, &options), CLI_DONE);
 	for (unsigned i = 0; i < plan.count; i++) {
 		snprintf(plan.key[i].conn, sizeof plan.key[i].conn, "c%u", i);
 		plan.key[i].relay_key = rk_str("RELAY");
@@ -62,6 +63,18 @@ static void a_base_url_that_is_there_is_replaced_where_it_stands(void **state)
 	       "OPENAI_API_BASE='https://p/c0' # eu\nK=RELAY\n");
 	assert_string_equal(plan.key[0].url.host, "eu.api.openai.com");
 	assert_string_equal(plan.key[0].url.path, "/v1");
+}
+
+static void a_file_that_speaks_of_the_proxy_already_means_the_provider_s_own_api(void **state)
+{
+	(void)state;
+	expect("OPENAI_BASE_URL=https://p/openai\nK=" OPENAI "\n",
+	       "OPENAI_BASE_URL=https://p/c0\nK=RELAY\n");
+	assert_string_equal(plan.key[0].url.host, "api.openai.com");
+	/* the twin */
+	expect("OPENAI_BASE_URL=https://pp.example/v1\nK=" OPENAI "\n",
+	       "OPENAI_BASE_URL=https://p/c0\nK=RELAY\n");
+	assert_string_equal(plan.key[0].url.host, "pp.example");
 }
 
 static void the_same_secret_twice_is_one_key_and_another_one_has_its_own_variable(void **state)
@@ -127,6 +140,7 @@ static void more_keys_than_there_may_be_are_refused_as_a_whole(void **state)
 		n += (size_t)snprintf(text + n, sizeof text - n, "K%d=gsk_%052d\n", i, i);
 	assert_int_equal(rk_secret_alloc(&in, IMPORT_MAX_BYTES), 0);
 	assert_int_equal(rk_secret_add(&in, text, n), 0);
+	memset(&plan, 0, sizeof plan);
 	assert_int_equal(import_plan_make(&plan, &in, &options), CLI_FAILED);
 }
 
@@ -148,6 +162,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_key_is_replaced_and_its_base_url_added_behind_it),
 	    cmocka_unit_test(a_base_url_that_is_there_is_replaced_where_it_stands),
+	    cmocka_unit_test(
+	        a_file_that_speaks_of_the_proxy_already_means_the_provider_s_own_api),
 	    cmocka_unit_test(
 	        the_same_secret_twice_is_one_key_and_another_one_has_its_own_variable),
 	    cmocka_unit_test(a_key_whose_api_is_not_known_or_not_https_stays),
