@@ -10,8 +10,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, 
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { createPrivateKey, randomBytes } from 'node:crypto';
-import { Broker, sleep } from '../lib/broker.mjs';
+import { Broker, relaykey, sleep } from '../lib/broker.mjs';
 import { connect, request } from '../lib/client.mjs';
 import { makeCertificates, makeClientCertificate } from '../mock/certs.mjs';
 import { startProxy } from '../mock/proxy.mjs';
@@ -115,6 +116,28 @@ async function leave(broker, path, key, ms = 60) {
   socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${key}\r\n\r\n`);
   await sleep(ms);
   socket.destroy();
+}
+
+/** Stops an import of many keys in the middle and searches the memory of the command line; what was found, or why it could not be. */
+async function searchImport(broker, upstream) {
+  const keys = Array.from({ length: 30 }, () => `sk_${randomBytes(24).toString('hex')}`);
+  const child = spawn(relaykey, ['--config', broker.config, 'import', '-', '--ca', upstream.caFile, '--allow-private', '--base-url', `elevenlabs=${upstream.baseUrl}`]);
+  child.stdout.resume();
+  child.stderr.resume();
+  const ended = new Promise((done) => child.once('exit', done));
+  const before = (await broker.lines(['conn', 'list'])).length;
+  child.stdin.end(keys.map((key, i) => `K${i}=${key}\n`).join(''));
+  while (child.exitCode === null && (await broker.lines(['conn', 'list'])).length < before + 3);
+  if (child.exitCode !== null) return ['the import was over too soon'];
+  child.kill('SIGSTOP');
+  await sleep(50);
+  // where the kernel hides the arena, whatever is found is a copy
+  const hidden = readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('/secretmem');
+  const { found, bytes } = searchMemory(child.pid, keys.flatMap((key) => [{ form: 'plain', bytes: Buffer.from(key) }, { form: 'end', bytes: Buffer.from(key.slice(-24)) }]));
+  child.kill('SIGCONT');
+  const status = await ended;
+  if (status !== 0) return [`the import ended with ${status}`];
+  return bytes < 1048576 ? ['memory could not be read'] : hidden ? found : [];
 }
 
 function* files(dir) {
@@ -282,6 +305,7 @@ async function main() {
     check('no copy in the log', search(Buffer.from(broker.log), wanted));
     check('the imported key was used and shown to nobody', [...(imported.seen.some((r) => r.authorized) ? [] : ['no authorized request']), ...imported.complaints,
       ...search(Buffer.from(made.stdout + made.stderr), needles(importedKey))]);
+    check('no copy in the memory of an import in the middle of its work', await searchImport(broker, imported));
     check('the echoing upstream was asked in every way', Object.keys(echo.answers).filter((way) => !echo.requests.some((r) => r.name === way)));
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();
