@@ -63,6 +63,7 @@ struct world {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool hold_append, hold_unwrap;
+	unsigned held; /* calls that wait for hold_append to be over, or are about to return */
 	unsigned unwraps_let; /* so many get past hold_unwrap */
 	int append_err, unwrap_err, reconnect_err;
 	unsigned appends, unwraps, reconnects;
@@ -100,8 +101,10 @@ static int enter(struct world *w, const bool *hold, unsigned *count, const int *
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
+	w->held++;
 	while (*hold)
 		pthread_cond_wait(&w->changed, &w->lock);
+	w->held--;
 	(*count)++;
 	rc = *err;
 	pthread_mutex_unlock(&w->lock);
@@ -156,6 +159,16 @@ static int fake_reconnect(void *arg, struct rk_fault *fault)
 	int err = enter(w, &never, &w->reconnects, &w->reconnect_err);
 
 	return err ? rk_fail(fault, err, "still away") : 0;
+}
+
+static unsigned held(struct world *w)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&w->lock);
+	n = w->held;
+	pthread_mutex_unlock(&w->lock);
+	return n;
 }
 
 static void set_hold(struct world *w, bool *hold, bool to)
@@ -1186,8 +1199,8 @@ static void who_waits_for_a_rotated_credential_is_refused_when_the_journal_goes(
 	assert_int_equal(index_conn_rotate(w->ix, w->conn_a, &next, 1), 0);
 	relay_links_conn_changed(w->links, w->conn_a, old);
 	set_hold(w, &w->hold_append, true);
-	ask(w, 2, "other");
-	some_turns(w);
+	ask(w, 2, "nowhere"); /* not one that takes an unwrap, which could be the one let go */
+	WAIT_FOR(w, held(w) == 1);
 	let_unwraps(w, 1); /* of the old one: the new one is wanted by the next batch */
 	WAIT_FOR(w, counters(w).unwraps == 1);
 	set_err(w, &w->append_err, RK_E_FULL);
