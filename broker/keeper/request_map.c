@@ -144,6 +144,55 @@ bool request_map_take(struct request_map *m, const uint8_t id[REQUEST_ID], uint6
 	return table_take(&m->young, id, value) || table_take(&m->old, id, value);
 }
 
+static int table_each(const struct table *t,
+                      int (*each)(const uint8_t id[REQUEST_ID], uint64_t value, void *arg),
+                      void *arg)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < t->cap && !err; i++) {
+		if (t->entries[i].used)
+			err = each(t->entries[i].id, t->entries[i].value, arg);
+	}
+	return err;
+}
+
+int request_map_each(const struct request_map *m,
+                     int (*each)(const uint8_t id[REQUEST_ID], uint64_t value, void *arg),
+                     void *arg)
+{
+	int err = table_each(&m->old, each, arg);
+
+	return err ? err : table_each(&m->young, each, arg);
+}
+
+static int table_copy(const struct table *from, struct table *to)
+{
+	*to = *from;
+	to->entries = NULL;
+	if (!from->cap)
+		return 0;
+	to->entries = malloc(from->cap * sizeof *to->entries);
+	if (!to->entries)
+		return RK_E_NOMEM;
+	memcpy(to->entries, from->entries, from->cap * sizeof *to->entries);
+	return 0;
+}
+
+int request_map_copy(const struct request_map *m, struct request_map **out)
+{
+	struct request_map *copy;
+	int err = request_map_new(2 * m->half, &copy);
+
+	if (!err && (table_copy(&m->young, &copy->young) || table_copy(&m->old, &copy->old))) {
+		request_map_free(copy);
+		err = RK_E_NOMEM;
+	}
+	if (!err)
+		*out = copy;
+	return err;
+}
+
 size_t request_map_count(const struct request_map *m)
 {
 	return m->young.count + m->old.count;

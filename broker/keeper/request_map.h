@@ -23,6 +23,16 @@ RK_MUST_CHECK int request_map_put(struct request_map *m, const uint8_t id[REQUES
 /* Finds and removes; false when it is not there. */
 bool request_map_take(struct request_map *m, const uint8_t id[REQUEST_ID], uint64_t *value);
 
+/* Calls `each` for every entry, in no order, until it returns something else than 0; returns
+ * that. The map must not change meanwhile. */
+RK_MUST_CHECK int request_map_each(const struct request_map *m,
+                                   int (*each)(const uint8_t id[REQUEST_ID], uint64_t value,
+                                               void *arg),
+                                   void *arg);
+
+/* A map of its own with the same entries. */
+RK_MUST_CHECK int request_map_copy(const struct request_map *m, struct request_map **out);
+
 size_t request_map_count(const struct request_map *m);
 
 #endif
