@@ -132,6 +132,18 @@ static const struct record_field msg_audit_query_fields[] = {
     RF_U16(struct msg_audit_query, status),
     RF_I64(struct msg_audit_query, since_ms),
     RF_I64(struct msg_audit_query, until_ms),
+    RF_U8(struct msg_audit_query, order),
+    RF_U64(struct msg_audit_query, cursor),
+    RF_BYTES(struct msg_audit_query, type, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, reason, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, provider, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, model, AUDIT_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, client, MSG_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, request_id, AUDIT_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, path, MSG_MAX_URL),
+    RF_BYTES(struct msg_audit_query, actor, AUDIT_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, action, AUDIT_MAX_NAME),
+    RF_BYTES(struct msg_audit_query, target, AUDIT_MAX_NAME),
 };
 
 static const struct record_field msg_audit_entry_fields[] = {

@@ -137,10 +137,18 @@ struct msg_key_info {
 
 enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };
 
+/* Of a LIST. */
+enum audit_order {
+	AUDIT_NEWEST = 0,  /* the newest in front of `cursor`, the oldest of them first */
+	AUDIT_FALLING = 1, /* the same ones, the newest of them first */
+	AUDIT_RISING = 2,  /* the oldest behind `cursor`, the oldest of them first */
+};
+
+/* Every criterion that is set must hold; see keeper/audit_filter.h. */
 struct msg_audit_query {
 	uint8_t mode;
-	uint32_t limit; /* LIST: newest N; EXPORT: 0 is all */
-	struct rk_slice holder;
+	uint32_t limit;         /* LIST: entries of a page; EXPORT and TAIL: 0 is all */
+	struct rk_slice holder; /* name, "kind:name" or "kind:" */
 	struct rk_slice kind;
 	struct rk_slice conn;
 	struct rk_slice key_id;
@@ -149,6 +157,22 @@ struct msg_audit_query {
 	uint16_t status;
 	int64_t since_ms;
 	int64_t until_ms;
+	uint8_t order; /* LIST: enum audit_order */
+	/* LIST: seq of the entry at which the page before ended; 0: from the end, or with
+	 * RISING from the start. TAIL: what came after this row first (of an entry the greater
+	 * one of seq and response_seq); 0: only what comes from now on. EXPORT: rows behind it.
+	 */
+	uint64_t cursor;
+	struct rk_slice type;   /* "request", "management", ... */
+	struct rk_slice reason; /* code */
+	struct rk_slice provider;
+	struct rk_slice model;
+	struct rk_slice client;     /* address or prefix */
+	struct rk_slice request_id; /* 32 hexadecimal digits, with or without "req_" */
+	struct rk_slice path;       /* what it begins with */
+	struct rk_slice actor;
+	struct rk_slice action;
+	struct rk_slice target;
 };
 
 /* LIST and TAIL: a REQUEST row with its RESPONSE row where there is one. EXPORT: every row by

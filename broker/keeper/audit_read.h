@@ -7,30 +7,7 @@
 #define KEEPER_AUDIT_READ_H
 
 #include "base/secret.h"
-#include "ipc/messages_manage.h"
-
-/*
- * Filter as in msg_audit_query; strings are copied. Every criterion that is set must hold:
- * holder, kind, key id and environment are the request's; a connection is named by id or name
- * (management actions on it pass too); decision and status pass requests only, status being the
- * refusal's or the upstream's; since_ms <= time < until_ms.
- */
-struct audit_filter;
-RK_MUST_CHECK int audit_filter_new(
-    const struct msg_audit_query *q, struct audit_filter **out,
-    struct rk_fault *fault); /* RK_E_INVALID: unknown decision or kind name */
-void audit_filter_free(struct audit_filter *f);
-
-/* Whether a REQUEST / MANAGE / STATE row passes; `response` may be NULL. */
-bool audit_filter_matches(const struct audit_filter *f, const struct audit_row *row,
-                          const struct audit_row *response);
-
-/* Whether `row` passes with some response, if not without one. */
-bool audit_filter_may_match(const struct audit_filter *f, const struct audit_row *row);
-
-/* No criterion is set. */
-bool audit_filter_is_empty(const struct audit_filter *f);
-int64_t audit_filter_since_ms(const struct audit_filter *f);
+#include "keeper/audit_filter.h"
 
 struct audit_reader;
 RK_MUST_CHECK int audit_reader_open(const char *journal_path, const struct rk_secret *key,
