@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "keeper/audit_filter.h"
+#include "keeper/audit_index.h"
 
 struct audit_reader;
 RK_MUST_CHECK int audit_reader_open(const char *journal_path, const struct rk_secret *key,
@@ -20,6 +21,7 @@ struct audit_rows *audit_reader_rows(struct audit_reader *r);
 struct audit_sink {
 	int (*entry)(const struct msg_audit_entry *e, void *arg);
 	void *arg;
+	bool (*gone)(void *arg); /* nobody wants the rest; may be NULL */
 };
 
 /* What a list or an export remembers at most while it pairs requests and responses. */
@@ -27,14 +29,27 @@ enum { AUDIT_PAIRS_MAX = 100000 };
 
 enum { AUDIT_LIST_MAX = 100000 };
 
+/* Which entries a list has; see msg_audit_query. */
+struct audit_page {
+	enum audit_order order;
+	uint64_t cursor;
+	uint32_t limit; /* at most AUDIT_LIST_MAX, else RK_E_TOOBIG */
+	bool more;      /* out: it ended because of the limit */
+};
+
 /*
- * The newest `limit` (at most AUDIT_LIST_MAX, else RK_E_TOOBIG) matching requests, management
- * actions and state changes, each with its response; oldest of them first. A response more than
- * 100,000 open requests away from its request is not found.
+ * A page of matching requests, management actions and state changes, each with its response.
+ * `ix` (may be NULL) makes it quick: what the index covers is looked up, the rest is read. The
+ * answer is the same: everything that is durable. Without the index a response more than
+ * 100,000 open requests away from its request is not found, and a list by time ends where
+ * 20,000 rows in a row lie more than an hour outside.
+ *
+ * Pages do not change while rows are added, but for responses that come. With AUDIT_RISING and
+ * a filter by status or reason, a request without response is not there yet.
  */
-RK_MUST_CHECK int audit_list(struct audit_reader *r, const struct audit_filter *f,
-                             uint32_t limit, const struct audit_sink *sink,
-                             struct rk_fault *fault);
+RK_MUST_CHECK int audit_list(struct audit_reader *r, struct audit_index *ix,
+                             const struct audit_filter *f, struct audit_page *page,
+                             const struct audit_sink *sink, struct rk_fault *fault);
 
 /*
  * Every matching row in order of seq with its hashes, from `after_seq` + 1 on; limit 0 is all.

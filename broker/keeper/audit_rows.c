@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 enum {
-	SLICE_ROWS = 512,
 	SLICE_BYTES = 512 * 1024, /* a slice ends with the row that passes this */
 };
 
@@ -21,8 +20,8 @@ const unsigned journal_schema_version =
 struct audit_rows {
 	sqlite3 *db;
 	sqlite3_stmt *after, *before, *get, *last;
-	struct stored_row rows[SLICE_ROWS];
-	size_t at[SLICE_ROWS]; /* where each body starts in mem: mem moves as it grows */
+	struct stored_row rows[AUDIT_SLICE_ROWS];
+	size_t at[AUDIT_SLICE_ROWS]; /* where each body starts in mem: mem moves as it grows */
 	struct rk_buf mem;
 };
 
@@ -101,8 +100,8 @@ static int read_slice(struct audit_rows *r, sqlite3_stmt *st, uint64_t bound,
 	*n = 0;
 	rk_buf_consume(&r->mem, r->mem.len);
 	sqlite3_bind_int64(st, 1, bound > INT64_MAX ? INT64_MAX : (int64_t)bound);
-	sqlite3_bind_int(st, 2, SLICE_ROWS);
-	while (!err && count < SLICE_ROWS && r->mem.len < SLICE_BYTES) {
+	sqlite3_bind_int(st, 2, AUDIT_SLICE_ROWS);
+	while (!err && count < AUDIT_SLICE_ROWS && r->mem.len < SLICE_BYTES) {
 		rc = sqlite3_step(st);
 		if (rc != SQLITE_ROW)
 			break;

@@ -24,6 +24,8 @@ struct stored_row {
 
 struct audit_rows;
 
+enum { AUDIT_SLICE_ROWS = 512 }; /* a slice has at most as many */
+
 /* Borrows db until audit_rows_free(). */
 RK_MUST_CHECK int audit_rows_new(sqlite3 *db, struct audit_rows **out, struct rk_fault *fault);
 void audit_rows_free(struct audit_rows *r);

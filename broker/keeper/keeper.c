@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/tls_key.h"
+#include "keeper/audit_indexer.h"
 #include "keeper/control.h"
 #include "keeper/keeper_int.h"
 
@@ -157,6 +158,8 @@ static int start(struct keeper *k, uint32_t instance, struct rk_fault *fault)
 
 static void close_journal(struct keeper *k)
 {
+	audit_indexer_free(k->audit_indexer);
+	audit_index_free(k->audit_index);
 	if (k->journal)
 		journal_maintain(k->journal);
 	journal_close(k->journal);

@@ -30,6 +30,8 @@ enum {
 
 enum keeper_state { KEEPER_SEALED, KEEPER_OPEN, KEEPER_STOPPING };
 
+struct audit_index;
+struct audit_indexer;
 struct control;
 struct keeper_opening;
 
@@ -54,6 +56,9 @@ struct keeper {
 	struct relay_links *relays;
 	struct side_peers *sides; /* console and courier */
 	struct control *control;
+
+	struct audit_index *audit_index;     /* any thread; NULL: none, so the journal is read */
+	struct audit_indexer *audit_indexer; /* the thread that fills it */
 
 	char policy_path[KEEPER_PATH_MAX];
 	char journal_path[KEEPER_PATH_MAX];

@@ -15,7 +15,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/row_set.h"
 #include "base/version.h"
+#include "keeper/audit_indexer.h"
 #include "keeper/row_encode.h"
 #include "keeper/store_keys.h"
 
@@ -332,6 +334,21 @@ static void on_gate(bool unsealed, bool audit_ok, void *arg)
 	relay_links_gate(k->relays, unsealed, audit_ok);
 }
 
+/* Without it a search takes longer, which is no reason not to start. */
+static void start_index(struct keeper *k)
+{
+	char path[KEEPER_PATH_MAX];
+	int err = file_join(k->env.state_dir, "search.db", path, sizeof path);
+
+	if (!err)
+		err = audit_index_new(path, &k->journal_key, ROW_SET_BITS, &k->audit_index);
+	if (!err)
+		err = audit_indexer_new(k->journal_path, &k->journal_key, k->audit_index,
+		                        &k->audit_indexer);
+	if (err)
+		log_event(LOG_LEVEL_WARN, "search-index", "reason", "%s", rk_strerror(err));
+}
+
 static int start_pipeline(struct keeper *k)
 {
 	struct pipeline_params params = {
@@ -360,6 +377,7 @@ static int start_pipeline(struct keeper *k)
 		return err;
 	k->state = KEEPER_OPEN;
 	k->seal_reason[0] = '\0';
+	start_index(k);
 	relay_links_open(k->relays, k->index, k->pipeline);
 	log_event(LOG_LEVEL_INFO, "open", "policy", "%zu connections, %zu relay keys",
 	          index_conn_count(k->index), index_key_count(k->index));

@@ -33,6 +33,7 @@ struct audit_stream {
 	struct audit_filter *filter;
 	char *entry; /* thread only: one entry and its length */
 	int wake_fd;
+	bool more; /* thread, then loop: the page ended because of its limit */
 
 	struct journal_head expect; /* verify */
 	struct msg_audit_verified verified;
@@ -88,23 +89,44 @@ static int hand_over(const struct msg_audit_entry *e, void *arg)
 	return err;
 }
 
+static bool nobody_wants_it(void *arg)
+{
+	struct audit_stream *s = arg;
+	bool stop;
+
+	pthread_mutex_lock(&s->lock);
+	stop = s->stop;
+	pthread_mutex_unlock(&s->lock);
+	return stop;
+}
+
+static int read_entries(struct manage_op *op, struct audit_reader *r)
+{
+	const struct msg_audit_query *q = &op->body.audit_query;
+	struct audit_stream *s = op->stream;
+	const struct audit_sink sink = {.entry = hand_over, .gone = nobody_wants_it, .arg = s};
+	struct audit_page page = {.order = q->order,
+	                          .cursor = q->cursor,
+	                          .limit = q->limit ? q->limit : LIST_DEFAULT};
+	int err;
+
+	if (q->mode == AUDIT_MODE_EXPORT)
+		return audit_export(r, s->filter, q->cursor, q->limit, &sink, &op->fault);
+	err = audit_list(r, op->k->audit_index, s->filter, &page, &sink, &op->fault);
+	s->more = page.more;
+	return err;
+}
+
 static void query_work(struct worker_job *job)
 {
 	struct manage_op *op = (struct manage_op *)job;
-	const struct msg_audit_query *q = &op->body.audit_query;
-	struct audit_sink sink = {.entry = hand_over, .arg = op->stream};
 	struct audit_reader *r;
 	int err;
 
 	op->fault.text[0] = '\0';
 	err = audit_reader_open(op->k->journal_path, &op->k->journal_key, &r, &op->fault);
 	if (err == 0) {
-		if (q->mode == AUDIT_MODE_EXPORT)
-			err =
-			    audit_export(r, op->stream->filter, 0, q->limit, &sink, &op->fault);
-		else
-			err = audit_list(r, op->stream->filter,
-			                 q->limit ? q->limit : LIST_DEFAULT, &sink, &op->fault);
+		err = read_entries(op, r);
 		audit_reader_close(r);
 	}
 	if (err == RK_E_AGAIN && !op->fault.text[0])
@@ -189,6 +211,18 @@ static void send_taken(struct manage_op *op)
 	}
 }
 
+static void end_query(struct manage_op *op)
+{
+	struct msg_done done = {.more = op->stream->more};
+
+	if (op->err) {
+		manage_end(op, op->err, op->fault.text);
+		return;
+	}
+	manage_send(op, MSG_DONE, &done);
+	manage_finish(op);
+}
+
 void manage_audit_resume(struct manage_op *op)
 {
 	struct audit_stream *s = op->stream;
@@ -209,7 +243,7 @@ void manage_audit_resume(struct manage_op *op)
 			return; /* manage_drained() comes */
 	}
 	if (s->job_over)
-		manage_end(op, op->err, op->err ? op->fault.text : NULL);
+		end_query(op);
 }
 
 static void query_done(struct worker_job *job)
@@ -293,6 +327,10 @@ void manage_audit_query(struct manage_op *op)
 	if (q->mode != AUDIT_MODE_LIST && q->mode != AUDIT_MODE_EXPORT &&
 	    q->mode != AUDIT_MODE_TAIL) {
 		manage_end(op, RK_E_INVALID, "the audit log is listed, followed or exported");
+		return;
+	}
+	if (q->order > AUDIT_RISING) {
+		manage_end(op, RK_E_INVALID, "a list has no such order");
 		return;
 	}
 	err = key_by_id(op, op->key.id, &fault);

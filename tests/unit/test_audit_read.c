@@ -157,7 +157,8 @@ static int run_list(const struct book *b, struct msg_audit_query q, uint32_t lim
 	int err = audit_filter_new(&q, &f, &fault);
 
 	if (!err)
-		err = audit_list(r, f, limit, &(struct audit_sink){take, got}, &fault);
+		err = audit_list(r, NULL, f, &(struct audit_page){.limit = limit},
+		                 &(struct audit_sink){.entry = take, .arg = got}, &fault);
 	audit_filter_free(f);
 	audit_reader_close(r);
 	return err;
@@ -172,7 +173,8 @@ static int run_export(const struct book *b, struct msg_audit_query q, uint64_t a
 	int err = audit_filter_new(&q, &f, &fault);
 
 	if (!err)
-		err = audit_export(r, f, after, limit, &(struct audit_sink){take, got}, &fault);
+		err = audit_export(r, f, after, limit,
+		                   &(struct audit_sink){.entry = take, .arg = got}, &fault);
 	audit_filter_free(f);
 	audit_reader_close(r);
 	return err;
@@ -330,8 +332,10 @@ static void test_each_row_names_the_hash_of_the_one_before(void **state)
 
 	(void)state;
 	assert_int_equal(audit_filter_new(&q, &f, &fault), 0);
-	assert_int_equal(
-	    audit_export(r, f, 0, 0, &(struct audit_sink){check_links, prev}, &fault), 0);
+	assert_int_equal(audit_export(r, f, 0, 0,
+	                              &(struct audit_sink){.entry = check_links, .arg = prev},
+	                              &fault),
+	                 0);
 	journal_head(b.j, &head);
 	assert_memory_equal(prev, head.hash, 32);
 	audit_filter_free(f);
@@ -387,9 +391,13 @@ static void test_a_slow_collector_does_not_hold_the_wal(void **state)
 	snprintf(wal, sizeof wal, "%s-wal", b.d.path);
 	assert_int_equal(stat(wal, &before), 0);
 	assert_int_equal(audit_filter_new(&q, &f, &fault), 0);
-	assert_int_equal(
-	    audit_export(r, f, 0, 0, &(struct audit_sink){slow_collector, &b}, &fault), 0);
-	assert_int_equal(audit_list(r, f, 1, &(struct audit_sink){slow_collector, &b}, &fault),
+	assert_int_equal(audit_export(r, f, 0, 0,
+	                              &(struct audit_sink){.entry = slow_collector, .arg = &b},
+	                              &fault),
+	                 0);
+	assert_int_equal(audit_list(r, NULL, f, &(struct audit_page){.limit = 1},
+	                            &(struct audit_sink){.entry = slow_collector, .arg = &b},
+	                            &fault),
 	                 RK_E_CORRUPT); /* those rows are no records; nothing was handed out */
 	assert_int_equal(stat(wal, &after), 0);
 	assert_int_equal(before.st_size, after.st_size);

@@ -1,0 +1,157 @@
+#include "keeper/audit_indexer.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "keeper/audit_read.h"
+
+enum {
+	FOLLOW_MS = 100, /* between two looks at a journal that grows */
+	IDLE_MS = 500,   /* at one that does not */
+	RETRY_MS = 10000,
+	PATH_MAX_BYTES = 4096,
+};
+
+struct audit_indexer {
+	char journal_path[PATH_MAX_BYTES];
+	const struct rk_secret *key;
+	struct audit_index *ix;
+	struct audit_reader *reader;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop; /* under lock */
+	bool told; /* of an error that lasts */
+};
+
+/* False when it is time to end. */
+static bool rest(struct audit_indexer *x, long ms)
+{
+	struct timespec until;
+	bool stop;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&x->lock);
+	while (ms && !x->stop && rc == 0)
+		rc = pthread_cond_clockwait(&x->wake, &x->lock, CLOCK_MONOTONIC, &until);
+	stop = x->stop;
+	pthread_mutex_unlock(&x->lock);
+	return !stop;
+}
+
+static int open_what_is_not(struct audit_indexer *x, struct rk_fault *fault)
+{
+	bool fresh = false;
+	int err = 0;
+
+	if (!x->reader)
+		err = audit_reader_open(x->journal_path, x->key, &x->reader, fault);
+	if (!err && !audit_index_is_open(x->ix))
+		err = audit_index_open(x->ix, audit_reader_rows(x->reader), &fresh, fault);
+	if (!err && fresh)
+		log_event(LOG_LEVEL_INFO, "search-index", "state", "made anew");
+	return err;
+}
+
+/* One step; the milliseconds until the next. */
+static long advance(struct audit_indexer *x)
+{
+	struct rk_fault fault = {""};
+	bool opened = audit_index_is_open(x->ix);
+	size_t n = 0;
+	int err = open_what_is_not(x, &fault);
+
+	if (!err)
+		err = audit_index_advance(x->ix, audit_reader_rows(x->reader), &n, &fault);
+	if (err) {
+		if (!x->told)
+			log_event(LOG_LEVEL_WARN, "search-index", "reason", "%s", fault.text);
+		x->told = true;
+		audit_reader_close(x->reader);
+		x->reader = NULL;
+		/* damaged: it can be made anew at once; but not again and again */
+		return opened && !audit_index_is_open(x->ix) ? FOLLOW_MS : RETRY_MS;
+	}
+	if (n)
+		x->told = false;
+	return n == AUDIT_SLICE_ROWS ? 0 : n ? FOLLOW_MS : IDLE_MS;
+}
+
+static void *run(void *arg)
+{
+	struct audit_indexer *x = arg;
+	const struct sched_param none = {0};
+
+	pthread_setname_np(pthread_self(), "indexer");
+	/* at any other priority it would take from those who decide */
+	if (sched_setscheduler(0, SCHED_IDLE, &none) != 0)
+		log_event(LOG_LEVEL_WARN, "search-index", "reason", "no idle priority");
+	while (rest(x, advance(x)))
+		;
+	return NULL;
+}
+
+/* Signals are the loop's. */
+static int start(struct audit_indexer *x)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&x->thread, NULL, run, x);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc ? RK_E_NOMEM : 0;
+}
+
+static void destroy(struct audit_indexer *x)
+{
+	audit_reader_close(x->reader);
+	pthread_cond_destroy(&x->wake);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+int audit_indexer_new(const char *journal_path, const struct rk_secret *key,
+                      struct audit_index *ix, struct audit_indexer **out)
+{
+	struct audit_indexer *x = calloc(1, sizeof *x);
+	int err;
+
+	if (!x)
+		return RK_E_NOMEM;
+	snprintf(x->journal_path, sizeof x->journal_path, "%s", journal_path);
+	x->key = key;
+	x->ix = ix;
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_cond_init(&x->wake, NULL);
+	err = start(x);
+	if (err) {
+		destroy(x);
+		return err;
+	}
+	*out = x;
+	return 0;
+}
+
+void audit_indexer_free(struct audit_indexer *x)
+{
+	if (!x)
+		return;
+	pthread_mutex_lock(&x->lock);
+	x->stop = true;
+	pthread_cond_signal(&x->wake);
+	pthread_mutex_unlock(&x->lock);
+	pthread_join(x->thread, NULL);
+	destroy(x);
+}
