@@ -95,7 +95,7 @@ $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(O)/librelaykey.a
 # --- benchmark: clients and an upstream of its own, and tools that use the broker's stores and token
 BENCH_WIRE := $(call obj,$(wildcard tests/bench/wire/*.c))
 BENCH_PLAIN := $(patsubst %,$(O)/bench/%,load hold events upstream fsync_bench)
-BENCH_STORE := $(patsubst %,$(O)/bench/%,journal_bench fill_keys)
+BENCH_STORE := $(patsubst %,$(O)/bench/%,journal_bench fill_keys fill_audit control_bench)
 
 .PHONY: bench-binaries
 bench-binaries: $(BENCH_PLAIN) $(BENCH_STORE) $(O)/bench/slow_token.so
@@ -108,7 +108,7 @@ $(BENCH_PLAIN): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_WIRE)
 $(BENCH_STORE): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/librelaykey.a
 	@mkdir -p $(@D)
 	$(say_link)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(call PKG_LIBS,jansson)
 
 # a PKCS#11 module that is loaded into the keeper
 $(O)/obj/tests/bench/slow_token.o: HARDEN := $(filter-out -fPIE,$(HARDEN)) -fPIC

@@ -6,7 +6,7 @@ import { commit, machine, versions } from './lib/machine.mjs';
 import { stopEverything } from './lib/peers.mjs';
 import { tool } from './lib/tools.mjs';
 
-const SCENARIOS = ['throughput', 'latency', 'tail', 'sizes', 'sse', 'memory', 'keys', 'slow-token'];
+const SCENARIOS = ['throughput', 'latency', 'tail', 'sizes', 'sse', 'memory', 'keys', 'slow-token', 'control'];
 const BY_NAME = ['profile']; // only when asked for
 const RESULTS = new URL('RESULTS.md', import.meta.url);
 

@@ -23,9 +23,9 @@ export function startProgram(file, args) {
 }
 
 /** Runs a program to its end; fails with what it said when its status is not 0. Returns its standard output. */
-export async function runProgram(file, args) {
+export async function runProgram(file, args, input = '') {
   const child = startProgram(file, args.map(String));
-  child.stdin.end();
+  child.stdin.end(input);
   const status = await child.ended;
   if (status !== 0) throw new Error(`${basename(file)}: ${child.err.trim() || `status ${status}`}`);
   return child.out;
