@@ -35,6 +35,9 @@ struct audit_stream {
 	int wake_fd;
 	bool more; /* thread, then loop: the page ended because of its limit */
 
+	uint64_t after; /* a tail that begins in the past: `rows` from there on */
+	uint32_t rows;
+
 	struct journal_head expect; /* verify */
 	struct msg_audit_verified verified;
 	char text[MSG_MAX_TEXT + 1];
@@ -134,6 +137,21 @@ static void query_work(struct worker_job *job)
 	op->err = err;
 }
 
+static void follow_work(struct worker_job *job)
+{
+	struct manage_op *op = (struct manage_op *)job;
+	struct audit_stream *s = op->stream;
+	const struct audit_sink sink = {.entry = hand_over, .gone = nobody_wants_it, .arg = s};
+	struct audit_reader *r;
+
+	op->fault.text[0] = '\0';
+	op->err = audit_reader_open(op->k->journal_path, &op->k->journal_key, &r, &op->fault);
+	if (op->err)
+		return;
+	op->err = audit_export(r, s->filter, s->after, s->rows, &sink, &op->fault);
+	audit_reader_close(r);
+}
+
 static void verify_work(struct worker_job *job)
 {
 	struct manage_op *op = (struct manage_op *)job;
@@ -194,20 +212,41 @@ static void take_ready(struct audit_stream *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* The entry in front of what was taken, decoded; false: there is none. */
+static bool next_taken(struct audit_stream *s, struct msg_audit_entry *e)
+{
+	const struct record_desc *d = ipc_row(MSG_AUDIT_ENTRY)->body;
+	struct rk_slice list = rk_buf_slice(&s->out), item;
+
+	if (!record_list_next(&list, &item) || record_decode(d, item, e) != 0)
+		return false;
+	/* the bytes stay where they are until something is added */
+	rk_buf_consume(&s->out, s->out.len - list.n);
+	return true;
+}
+
+bool manage_stream_next(struct manage_op *op, struct msg_audit_entry *e)
+{
+	if (op->stream->out.len == 0)
+		take_ready(op->stream);
+	return next_taken(op->stream, e);
+}
+
+bool manage_stream_over(const struct manage_op *op)
+{
+	return !op->stream ||
+	       (op->stream->job_over && op->stream->out.len == 0 && op->stream->ready.len == 0);
+}
+
 /* Sends what was taken, as far as there is room. */
 static void send_taken(struct manage_op *op)
 {
-	struct audit_stream *s = op->stream;
-	const struct record_desc *d = ipc_row(MSG_AUDIT_ENTRY)->body;
 	struct msg_audit_entry e;
-	struct rk_slice item;
 
-	while (s->out.len && manage_room(op)) {
-		struct rk_slice list = rk_buf_slice(&s->out);
-
-		if (record_list_next(&list, &item) && record_decode(d, item, &e) == 0)
-			manage_send(op, MSG_AUDIT_ENTRY, &e);
-		rk_buf_consume(&s->out, s->out.len - list.n);
+	while (op->stream->out.len && manage_room(op)) {
+		if (!next_taken(op->stream, &e))
+			break;
+		manage_send(op, MSG_AUDIT_ENTRY, &e);
 	}
 }
 
@@ -257,6 +296,17 @@ static void query_done(struct worker_job *job)
 		manage_op_free(op);
 }
 
+static void follow_done(struct worker_job *job)
+{
+	struct manage_op *op = (struct manage_op *)job;
+
+	op->stream->job_over = true;
+	if (op->caller)
+		manage_tail_resume(op);
+	else
+		manage_op_free(op);
+}
+
 static void verify_done(struct worker_job *job)
 {
 	struct manage_op *op = (struct manage_op *)job;
@@ -272,18 +322,24 @@ static void verify_done(struct worker_job *job)
 	manage_finish(op);
 }
 
-void manage_audit_forget(struct manage_op *op)
+bool manage_stream_stop(struct manage_op *op)
 {
 	struct audit_stream *s = op->stream;
 
-	if (!s || s->job_over) {
-		manage_op_free(op);
-		return;
-	}
+	if (!s || s->job_over)
+		return true;
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	pthread_cond_signal(&s->room);
 	pthread_mutex_unlock(&s->lock);
+	return false;
+}
+
+void manage_audit_forget(struct manage_op *op)
+{
+	manage_tail_leave(op);
+	if (manage_stream_stop(op))
+		manage_op_free(op);
 }
 
 void manage_audit_release(struct manage_op *op)
@@ -299,6 +355,25 @@ static void submit(struct manage_op *op, void (*work)(struct worker_job *),
 	op->job.work = work;
 	op->job.done = done;
 	worker_submit(op->k->reader_pool, &op->job);
+}
+
+int manage_stream_rows(struct manage_op *op, uint64_t after, uint32_t rows)
+{
+	static const struct msg_audit_query all;
+	struct rk_fault fault;
+	int err = stream_new(op);
+
+	if (!err)
+		err = audit_filter_new(&all, &op->stream->filter, &fault);
+	if (err) {
+		if (op->stream)
+			op->stream->job_over = true;
+		return err;
+	}
+	op->stream->after = after;
+	op->stream->rows = rows;
+	submit(op, follow_work, follow_done);
+	return 0;
 }
 
 /* A key may be asked for by id, masked or whole; rows know ids. */

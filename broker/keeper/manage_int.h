@@ -221,9 +221,21 @@ void manage_audit_resume(struct manage_op *op);
 void manage_audit_forget(struct manage_op *op);
 void manage_audit_release(struct manage_op *op);
 
+/*
+ * A reader thread hands the rows after + 1 .. after + rows to the loop, each by itself; the
+ * command's resume is called when there are some, and at the end. manage_stream_next() gives
+ * the next one, borrowed until its next call. The operation must not end before
+ * manage_stream_stop() returns true; else resume comes once more when it may.
+ */
+RK_MUST_CHECK int manage_stream_rows(struct manage_op *op, uint64_t after, uint32_t rows);
+bool manage_stream_next(struct manage_op *op, struct msg_audit_entry *e);
+bool manage_stream_over(const struct manage_op *op); /* all of them were given */
+bool manage_stream_stop(struct manage_op *op);
+
 /* manage_tail.c: AUDIT_QUERY in mode TAIL. */
 void manage_tail_start(struct manage_op *op);
 void manage_tail_resume(struct manage_op *op);
+void manage_tail_leave(struct manage_op *op); /* the caller is gone */
 void manage_tail_release(struct manage_op *op);
 
 #endif

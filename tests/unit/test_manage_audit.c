@@ -336,6 +336,141 @@ static void test_requests_that_never_end_do_not_fill_the_tail(void **state)
 	assert_int_equal(entry(&w->b, 2)->response_seq, 0);
 }
 
+static uint64_t rows_so_far(struct world *w)
+{
+	struct journal_head head;
+
+	journal_head(w->k.journal, &head);
+	return head.seq;
+}
+
+static void test_a_tail_may_begin_behind_an_earlier_row(void **state)
+{
+	struct world *w = *state;
+	struct msg_audit_query q = {.cursor = 200};
+
+	many_rows(w, 600);
+	tail(w, &q);
+	many_rows(w, 100);
+	WORLD_WAIT(w, w->b.answers == 500);
+	world_turns(w);
+	assert_int_equal(w->b.answers, 500);
+	for (unsigned i = 0; i < 500; i++)
+		assert_int_equal(entry(&w->b, i)->seq, 201 + i);
+	assert_int_equal(w->b.done, 0);
+}
+
+static void test_a_tail_from_the_past_waits_for_a_slow_caller(void **state)
+{
+	struct world *w = *state;
+	struct msg_audit_query q = {.cursor = 1};
+
+	many_rows(w, 3000);
+	w->b.room = 5;
+	tail(w, &q);
+	WORLD_WAIT(w, w->b.answers == 5);
+	world_conn_add(w, "openai", "https://api.openai.com/v1");
+	while (w->b.answers < 3000) {
+		w->b.room = 400;
+		manage_drained(&w->b.caller);
+		world_turn(w);
+		assert_int_equal(w->b.done, 0);
+	}
+	for (unsigned i = 0; i < 3000; i++)
+		assert_int_equal(entry(&w->b, i)->seq, 2 + i);
+	w->b.room = UINT32_MAX;
+}
+
+static void test_a_tail_from_the_past_knows_what_was_open_then(void **state)
+{
+	struct world *w = *state;
+	struct msg_audit_query q = {.mode = AUDIT_MODE_TAIL};
+	struct world_key key;
+
+	world_conn_add(w, "openai", "https://api.openai.com/v1");
+	world_key_issue(w, "openai", 0, &key);
+	assert_int_equal(world_ask(w, "openai", key.text), REASON_OK);
+	world_turns(w);
+	/* seen: all of it, the request without its response */
+	q.cursor = rows_so_far(w);
+	world_complete(w);
+	WORLD_WAIT(w, rows_so_far(w) == q.cursor + 1);
+	tail(w, &q);
+	WORLD_WAIT(w, w->b.answers == 1);
+	assert_int_equal(entry(&w->b, 0)->seq, q.cursor);
+	assert_int_equal(entry(&w->b, 0)->response_seq, q.cursor + 1);
+	manage_forget(&w->b.caller);
+	/* seen with its response: nothing is left to show */
+	q.cursor++;
+	tail(w, &q);
+	world_turns(w);
+	assert_int_equal(w->b.answers, 0);
+}
+
+static void test_a_tail_from_the_past_ends_and_is_left_like_any(void **state)
+{
+	struct world *w = *state;
+	struct msg_audit_query q = {.cursor = 100, .limit = 7};
+
+	many_rows(w, 1200);
+	tail(w, &q);
+	WORLD_WAIT(w, w->b.done == 1);
+	assert_int_equal(entries(&w->b), 7);
+	q.limit = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		w->b.room = 1;
+		tail(w, &q);
+		WORLD_WAIT(w, w->b.answers == 1);
+		manage_forget(&w->b.caller);
+	}
+	/* and one that nobody has begun to read when management ends */
+	w->b.room = 1;
+	tail(w, &q);
+	w->b.room = UINT32_MAX;
+}
+
+static void test_a_tail_does_not_begin_too_far_back(void **state)
+{
+	struct world *w = *state;
+	static struct journal_entry e[1000];
+	unsigned char mem[256];
+	struct audit_row row = {.type = AUDIT_STATE, .action = rk_str("test.row")};
+	struct msg_audit_query q = {.mode = AUDIT_MODE_TAIL, .cursor = 1};
+
+	for (unsigned i = 0; i < 1000; i++)
+		e[i].body = fixture_row(&row, mem, sizeof mem);
+	for (unsigned i = 0; i < 101; i++)
+		WORLD_OK(journal_append(w->k.journal, e, 1000, &world_fault));
+	assert_int_equal(world_refusal(w, &w->b, MSG_AUDIT_QUERY, &q), RK_E_TOOBIG);
+	q.cursor = 100000;
+	world_start(w, &w->b, MSG_AUDIT_QUERY, &q);
+	WORLD_WAIT(w, w->b.answers == 1000);
+}
+
+static void test_pages_follow_each_other_by_cursor(void **state)
+{
+	struct world *w = *state;
+	struct msg_audit_query q = {
+	    .mode = AUDIT_MODE_LIST, .order = AUDIT_FALLING, .limit = 40};
+
+	many_rows(w, 100);
+	for (uint64_t next = 100; next > 0;) {
+		world_run(w, &w->a, MSG_AUDIT_QUERY, &q);
+		for (unsigned i = 0; i < entries(&w->a); i++)
+			assert_int_equal(entry(&w->a, i)->seq, next--);
+		q.cursor = next + 1;
+		assert_int_equal(world_answer(&w->a, w->a.answers - 1, MSG_DONE)->done.more,
+		                 next > 0);
+	}
+	q.order = AUDIT_RISING;
+	q.cursor = 95;
+	world_run(w, &w->a, MSG_AUDIT_QUERY, &q);
+	assert_int_equal(entries(&w->a), 5);
+	assert_int_equal(entry(&w->a, 0)->seq, 96);
+	q.order = 3;
+	assert_int_equal(world_refusal(w, &w->a, MSG_AUDIT_QUERY, &q), RK_E_INVALID);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
 
 int main(void)
@@ -355,6 +490,12 @@ int main(void)
 	    TEST(test_the_tail_catches_up_after_a_pause),
 	    TEST(test_a_tail_that_falls_too_far_behind_is_ended_and_told),
 	    TEST(test_requests_that_never_end_do_not_fill_the_tail),
+	    TEST(test_a_tail_may_begin_behind_an_earlier_row),
+	    TEST(test_a_tail_from_the_past_waits_for_a_slow_caller),
+	    TEST(test_a_tail_from_the_past_knows_what_was_open_then),
+	    TEST(test_a_tail_from_the_past_ends_and_is_left_like_any),
+	    TEST(test_a_tail_does_not_begin_too_far_back),
+	    TEST(test_pages_follow_each_other_by_cursor),
 	};
 
 	return cmocka_run_group_tests(tests, world_arena, NULL);
