@@ -14,78 +14,125 @@ struct audit_options {
 
 enum audit_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
+/* Filters whose value is a text; the broker says what it does not know. */
+enum { TEXT_FIRST = 1000 }; /* their options' numbers */
+
+static const struct {
+	const char *name;
+	size_t offset;
+} text_filters[] = {
+    {"holder", offsetof(struct msg_audit_query, holder)},
+    {"kind", offsetof(struct msg_audit_query, kind)},
+    {"conn", offsetof(struct msg_audit_query, conn)},
+    {"key", offsetof(struct msg_audit_query, key_id)},
+    {"env", offsetof(struct msg_audit_query, env)},
+    {"decision", offsetof(struct msg_audit_query, decision)},
+    {"type", offsetof(struct msg_audit_query, type)},
+    {"reason", offsetof(struct msg_audit_query, reason)},
+    {"provider", offsetof(struct msg_audit_query, provider)},
+    {"model", offsetof(struct msg_audit_query, model)},
+    {"client", offsetof(struct msg_audit_query, client)},
+    {"request", offsetof(struct msg_audit_query, request_id)},
+    {"path", offsetof(struct msg_audit_query, path)},
+    {"actor", offsetof(struct msg_audit_query, actor)},
+    {"action", offsetof(struct msg_audit_query, action)},
+    {"target", offsetof(struct msg_audit_query, target)},
+};
+
+enum { TEXT_FILTERS = sizeof text_filters / sizeof text_filters[0] };
+
+static int parse_number(const char *text, uint64_t max, uint64_t *out)
+{
+	if (!rk_slice_u64(rk_str(text), out) || *out > max)
+		return cli_fail(CLI_USAGE, "'%s' is no number that fits", text);
+	return CLI_DONE;
+}
+
+static int parse_order(const char *text, uint8_t *out)
+{
+	static const char *const names[] = {
+	    [AUDIT_NEWEST] = "newest", [AUDIT_FALLING] = "falling", [AUDIT_RISING] = "rising"};
+
+	for (uint8_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*out = i;
+			return CLI_DONE;
+		}
+	}
+	return cli_fail(CLI_USAGE, "--order is newest, falling or rising");
+}
+
+static int take_option(struct cli *c, struct audit_options *o, int opt)
+{
+	struct msg_audit_query *q = &o->q;
+	uint64_t v = 0;
+	int status = CLI_DONE;
+
+	switch (opt) {
+	case 'n':
+		status = parse_number(optarg, UINT32_MAX, &v);
+		q->limit = (uint32_t)v;
+		break;
+	case 's':
+		status = parse_number(optarg, 599, &v);
+		q->status = (uint16_t)v;
+		break;
+	case 'C':
+		status = parse_number(optarg, INT64_MAX, &v);
+		q->cursor = v;
+		break;
+	case 'o':
+		status = parse_order(optarg, &q->order);
+		break;
+	case 'f':
+		status = cli_parse_time("--since", optarg, &q->since_ms);
+		break;
+	case 't':
+		status = cli_parse_time("--until", optarg, &q->until_ms);
+		break;
+	case 'F':
+		o->csv = strcmp(optarg, "csv") == 0;
+		if (!o->csv && strcmp(optarg, "jsonl") != 0)
+			status = cli_fail(CLI_USAGE, "--format is jsonl or csv");
+		break;
+	case 'j':
+		c->json = true;
+		break;
+	default:
+		if (opt < TEXT_FIRST || opt >= TEXT_FIRST + (int)TEXT_FILTERS)
+			return CLI_USAGE;
+		*(struct rk_slice *)((char *)q + text_filters[opt - TEXT_FIRST].offset) =
+		    rk_str(optarg);
+		break;
+	}
+	return status ? CLI_USAGE : CLI_DONE;
+}
+
 static int parse(struct cli *c, int argc, char **argv, struct audit_options *o)
 {
-	static const struct option options[] = {
+	static const struct option others[] = {
 	    {"limit", required_argument, NULL, 'n'},
-	    {"holder", required_argument, NULL, 'h'},
-	    {"kind", required_argument, NULL, 'k'},
-	    {"conn", required_argument, NULL, 'c'},
-	    {"key", required_argument, NULL, 'i'},
-	    {"env", required_argument, NULL, 'e'},
-	    {"decision", required_argument, NULL, 'd'},
 	    {"status", required_argument, NULL, 's'},
+	    {"cursor", required_argument, NULL, 'C'},
+	    {"order", required_argument, NULL, 'o'},
 	    {"since", required_argument, NULL, 'f'},
 	    {"until", required_argument, NULL, 't'},
 	    {"format", required_argument, NULL, 'F'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
-	struct msg_audit_query *q = &o->q;
-	uint64_t v;
-	int opt;
+	struct option options[TEXT_FILTERS + sizeof others / sizeof others[0]];
+	int opt, status;
 
+	for (int i = 0; i < (int)TEXT_FILTERS; i++)
+		options[i] = (struct option){text_filters[i].name, required_argument, NULL,
+		                             TEXT_FIRST + i};
+	memcpy(options + TEXT_FILTERS, others, sizeof others);
 	optind = 0;
 	while ((opt = cli_option(argc, argv, options)) != -1) {
-		switch (opt) {
-		case 'n':
-		case 's':
-			if (!rk_slice_u64(rk_str(optarg), &v) ||
-			    v > (opt == 's' ? 599 : UINT32_MAX))
-				return cli_fail(CLI_USAGE, "'%s' is no number that fits",
-				                optarg);
-			if (opt == 'n')
-				q->limit = (uint32_t)v;
-			else
-				q->status = (uint16_t)v;
-			break;
-		case 'h':
-			q->holder = rk_str(optarg);
-			break;
-		case 'k':
-			q->kind = rk_str(optarg);
-			break;
-		case 'c':
-			q->conn = rk_str(optarg);
-			break;
-		case 'i':
-			q->key_id = rk_str(optarg);
-			break;
-		case 'e':
-			q->env = rk_str(optarg);
-			break;
-		case 'd':
-			q->decision = rk_str(optarg);
-			break;
-		case 'f':
-			if (cli_parse_time("--since", optarg, &q->since_ms))
-				return CLI_USAGE;
-			break;
-		case 't':
-			if (cli_parse_time("--until", optarg, &q->until_ms))
-				return CLI_USAGE;
-			break;
-		case 'F':
-			o->csv = strcmp(optarg, "csv") == 0;
-			if (!o->csv && strcmp(optarg, "jsonl") != 0)
-				return cli_fail(CLI_USAGE, "--format is jsonl or csv");
-			break;
-		case 'j':
-			c->json = true;
-			break;
-		default:
-			return CLI_USAGE;
-		}
+		status = take_option(c, o, opt);
+		if (status)
+			return status;
 	}
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "'%s' is no option", argv[optind]);
@@ -204,6 +251,7 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
                          enum audit_format format)
 {
 	int status = cli_send(c, MSG_AUDIT_QUERY, q);
+	uint64_t first = 0, last = 0;
 	struct ipc_message m;
 	uint64_t rows = 0;
 
@@ -219,6 +267,8 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 		/* on a terminal the rows themselves are seen */
 		if (q->mode == AUDIT_MODE_EXPORT && !isatty(STDOUT_FILENO))
 			cli_progress("rows exported", ++rows, q->limit);
+		last = m.body.audit_entry.seq;
+		first = first ? first : last;
 		if (format == FORMAT_JSON) {
 			status = render_json_line(doc);
 		} else {
@@ -233,6 +283,9 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 			return CLI_FAILED;
 	}
 	cli_progress_end();
+	if (!status && m.body.done.more && format == FORMAT_TABLE && isatty(STDERR_FILENO))
+		fprintf(stderr, "there are more: --cursor %llu\n",
+		        (unsigned long long)(q->order == AUDIT_NEWEST ? first : last));
 	return status;
 }
 
@@ -298,14 +351,23 @@ static int audit_verify(struct cli *c, int argc, char **argv)
 }
 
 #define FILTERS                                                                                \
-	"  filters: --holder NAME --kind KIND --conn NAME --key ID --env E --decision D\n"     \
-	"           --status N --since TIME --until TIME\n"
+	"  filters: --holder [KIND:]NAME --kind KIND --key ID --conn NAME --provider P\n"      \
+	"           --model M --env E --decision D --reason CODE --status N --path PREFIX\n"   \
+	"           --client ADDRESS|PREFIX --request ID --type T --actor A --action A\n"      \
+	"           --target ID --since TIME --until TIME\n"
 
 const struct cli_command cli_audit_commands[] = {
-    {"list", audit_list, "usage: relaykey audit list [--limit N] [filters] [--json]\n" FILTERS},
-    {"tail", audit_tail, "usage: relaykey audit tail [filters] [--json]\n" FILTERS},
+    {"list", audit_list,
+     "usage: relaykey audit list [--limit N] [--cursor SEQ] [--order ORDER] [filters] "
+     "[--json]\n" FILTERS
+     "  order: newest (the last N, the oldest of them first), falling, rising\n"
+     "  cursor: the number of the entry at which the page before ended\n"},
+    {"tail", audit_tail,
+     "usage: relaykey audit tail [--cursor SEQ] [filters] [--json]\n" FILTERS
+     "  cursor: begins with what came after that row\n"},
     {"export", audit_export,
-     "usage: relaykey audit export --format jsonl|csv [--limit N] [filters]\n" FILTERS},
+     "usage: relaykey audit export --format jsonl|csv [--limit N] [--cursor SEQ] "
+     "[filters]\n" FILTERS "  cursor: begins behind that row\n"},
     {"verify", audit_verify,
      "usage: relaykey audit verify [--json]\n"
      "  Recomputes the hash chain over every row. Exit status 1 when it does not hold.\n"},
