@@ -202,6 +202,7 @@ asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend guide lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli search proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench
