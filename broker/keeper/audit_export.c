@@ -169,6 +169,11 @@ static int look_at(struct export *x, const struct stored_row *stored, struct rk_
 	return 0;
 }
 
+static bool gone(const struct export *x)
+{
+	return x->sink->gone && x->sink->gone(x->sink->arg);
+}
+
 static int walk(struct export *x, struct rk_fault *fault)
 {
 	const struct stored_row *rows;
@@ -179,7 +184,7 @@ static int walk(struct export *x, struct rk_fault *fault)
 
 	if (x->all)
 		seq = x->after;
-	while (!err && n > 0) {
+	while (!err && n > 0 && !gone(x)) {
 		err = audit_rows_after(x->rows, seq, &rows, &n, fault);
 		for (size_t i = 0; i < n && !err; i++) {
 			err = look_at(x, &rows[i], fault);
