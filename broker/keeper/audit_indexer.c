@@ -11,6 +11,10 @@
 #include "keeper/audit_read.h"
 
 enum {
+	/* A slice is one read transaction, and while it lasts the journal's WAL cannot begin
+	 * anew. A thread of idle priority may lose the processor in the middle: so it is short.
+	 */
+	SLICE_ROWS = 128,
 	FOLLOW_MS = 100, /* between two looks at a journal that grows */
 	IDLE_MS = 500,   /* at one that does not */
 	RETRY_MS = 10000,
@@ -56,6 +60,8 @@ static int open_what_is_not(struct audit_indexer *x, struct rk_fault *fault)
 
 	if (!x->reader)
 		err = audit_reader_open(x->journal_path, x->key, &x->reader, fault);
+	if (!err)
+		audit_rows_limit(audit_reader_rows(x->reader), SLICE_ROWS);
 	if (!err && !audit_index_is_open(x->ix))
 		err = audit_index_open(x->ix, audit_reader_rows(x->reader), &fresh, fault);
 	if (!err && fresh)
@@ -84,7 +90,7 @@ static long advance(struct audit_indexer *x)
 	}
 	if (n)
 		x->told = false;
-	return n == AUDIT_SLICE_ROWS ? 0 : n ? FOLLOW_MS : IDLE_MS;
+	return n == SLICE_ROWS ? 0 : n ? FOLLOW_MS : IDLE_MS;
 }
 
 static void *run(void *arg)

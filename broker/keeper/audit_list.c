@@ -114,7 +114,7 @@ static int consider(struct list *l, uint64_t seq, struct rk_fault *fault)
 	struct pair p = {.seq = seq};
 	struct stored_row stored;
 	struct audit_row row;
-	bool good;
+	bool good = false;
 	int err = audit_view_response(l->view, seq, &p.response, fault);
 
 	if (err)
@@ -183,7 +183,7 @@ static int look_back(struct list *l, const struct stored_row *stored, struct rk_
 {
 	struct pair p = {.seq = stored->seq};
 	struct audit_row row;
-	bool good;
+	bool good = false;
 	int err = stored_row_unpack(stored, &row, fault);
 
 	if (err)
@@ -444,9 +444,10 @@ int audit_list(struct audit_reader *r, struct audit_index *ix, const struct audi
 		l.view = NULL;
 		err = collect(&l, page, fault);
 	}
+	/* however slowly the page is read, the index is not held */
+	audit_view_close(l.view);
 	if (!err)
 		err = hand_out_all(&l, page, fault);
-	audit_view_close(l.view);
 	request_map_free(l.open);
 	rk_buf_free(&l.row_mem);
 	rk_buf_free(&l.response_mem);

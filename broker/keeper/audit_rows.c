@@ -20,6 +20,7 @@ const unsigned journal_schema_version =
 struct audit_rows {
 	sqlite3 *db;
 	sqlite3_stmt *after, *before, *get, *last;
+	unsigned limit; /* rows of a slice */
 	struct stored_row rows[AUDIT_SLICE_ROWS];
 	size_t at[AUDIT_SLICE_ROWS]; /* where each body starts in mem: mem moves as it grows */
 	struct rk_buf mem;
@@ -33,6 +34,7 @@ int audit_rows_new(sqlite3 *db, struct audit_rows **out, struct rk_fault *fault)
 	if (!r)
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
 	r->db = db;
+	r->limit = AUDIT_SLICE_ROWS;
 	rk_buf_init(&r->mem, SLICE_BYTES + AUDIT_MAX_ROW);
 	err =
 	    db_prepare(db, "SELECT seq, body, hash FROM row WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -69,6 +71,12 @@ void audit_rows_free(struct audit_rows *r)
 	free(r);
 }
 
+void audit_rows_limit(struct audit_rows *r, unsigned rows)
+{
+	if (rows > 0 && rows < AUDIT_SLICE_ROWS)
+		r->limit = rows;
+}
+
 /* The statement's row: number and hash into *row, the body behind what `mem` holds. */
 static int copy_row(sqlite3_stmt *st, struct rk_buf *mem, struct stored_row *row,
                     struct rk_fault *fault)
@@ -100,8 +108,8 @@ static int read_slice(struct audit_rows *r, sqlite3_stmt *st, uint64_t bound,
 	*n = 0;
 	rk_buf_consume(&r->mem, r->mem.len);
 	sqlite3_bind_int64(st, 1, bound > INT64_MAX ? INT64_MAX : (int64_t)bound);
-	sqlite3_bind_int(st, 2, AUDIT_SLICE_ROWS);
-	while (!err && count < AUDIT_SLICE_ROWS && r->mem.len < SLICE_BYTES) {
+	sqlite3_bind_int(st, 2, (int)r->limit);
+	while (!err && count < r->limit && r->mem.len < SLICE_BYTES) {
 		rc = sqlite3_step(st);
 		if (rc != SQLITE_ROW)
 			break;

@@ -30,6 +30,9 @@ enum { AUDIT_SLICE_ROWS = 512 }; /* a slice has at most as many */
 RK_MUST_CHECK int audit_rows_new(sqlite3 *db, struct audit_rows **out, struct rk_fault *fault);
 void audit_rows_free(struct audit_rows *r);
 
+/* Smaller slices, of at most `rows`: for who may lose the processor in the middle of one. */
+void audit_rows_limit(struct audit_rows *r, unsigned rows);
+
 /*
  * The next rows with seq > after, rising, or with seq < before, falling; *n is 0 at the end.
  * They are borrowed until the next of these two calls. RK_E_CORRUPT for a body over

@@ -57,7 +57,7 @@ struct keeper {
 	struct side_peers *sides; /* console and courier */
 	struct control *control;
 
-	struct audit_index *audit_index;     /* any thread; NULL: none, so the journal is read */
+	struct audit_index *audit_index; /* any thread; NULL: none, so the journal is read */
 	struct audit_indexer *audit_indexer; /* the thread that fills it */
 
 	char policy_path[KEEPER_PATH_MAX];
