@@ -145,3 +145,41 @@ int row_set_load(struct rk_slice stored, unsigned bits, struct row_set *s)
 		return RK_E_CORRUPT;
 	}
 }
+
+static unsigned get_u16(const char *p)
+{
+	return (unsigned)(uint8_t)p[0] | (unsigned)(uint8_t)p[1] << 8;
+}
+
+static uint32_t get_u32(const char *p)
+{
+	return get_u16(p) | (uint32_t)get_u16(p + 2) << 16;
+}
+
+int row_bucket_load(struct rk_slice bucket, uint32_t name, unsigned bits, struct row_set *s)
+{
+	size_t elsewhere;
+
+	if (bucket.n < 2)
+		return RK_E_CORRUPT;
+	elsewhere = get_u16(bucket.p);
+	bucket = rk_slice_skip(bucket, 2);
+	if (bucket.n < ROW_BUCKET_NAME * elsewhere ||
+	    (bucket.n - ROW_BUCKET_NAME * elsewhere) % ROW_BUCKET_ROW)
+		return RK_E_CORRUPT;
+	for (size_t i = 0; i < elsewhere; i++) {
+		if (get_u32(bucket.p + ROW_BUCKET_NAME * i) == name)
+			return ROW_BUCKET_ELSEWHERE;
+	}
+	bucket = rk_slice_skip(bucket, ROW_BUCKET_NAME * elsewhere);
+	for (; bucket.n; bucket = rk_slice_skip(bucket, ROW_BUCKET_ROW)) {
+		unsigned row = get_u16(bucket.p + ROW_BUCKET_NAME);
+
+		if (get_u32(bucket.p) != name)
+			continue;
+		if (row >= 1u << bits)
+			return RK_E_CORRUPT;
+		row_set_add(s, row);
+	}
+	return 0;
+}

@@ -4,6 +4,9 @@
  *
  * Stored: one byte that says which; then for each row, rising, how many are left out before it
  * (LEB128), or the bitmap, its lowest bit first.
+ *
+ * Buckets hold the rows of many names, u32 each, that have few: the number of names that have a
+ * set elsewhere, u16, and those; then name and row, u16, for each other row. All little-endian.
  */
 #ifndef BASE_ROW_SET_H
 #define BASE_ROW_SET_H
@@ -46,6 +49,13 @@ void row_set_clear(struct row_set *s, unsigned from, unsigned end);
 /* Stores n rising rows; returns the bytes written into out. */
 size_t row_set_store(const uint16_t *rows, size_t n, unsigned bits,
                      uint8_t out[ROW_SET_STORED]);
+
+enum { ROW_BUCKET_NAME = 4, ROW_BUCKET_ROW = 6, ROW_BUCKET_ELSEWHERE = 1 };
+
+/* Adds a name's rows to the set. ROW_BUCKET_ELSEWHERE: it has a set of its own. RK_E_CORRUPT:
+ * it is no bucket of that size. */
+RK_MUST_CHECK int row_bucket_load(struct rk_slice bucket, uint32_t name, unsigned bits,
+                                  struct row_set *s);
 
 /* Adds what is stored to the set. RK_E_CORRUPT: it is no set of that size. */
 RK_MUST_CHECK int row_set_load(struct rk_slice stored, unsigned bits, struct row_set *s);

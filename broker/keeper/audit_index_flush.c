@@ -84,8 +84,8 @@ static void put_u32(uint8_t *at, uint32_t v)
 	put_u16(at + 2, v >> 16);
 }
 
-/* The terms of one bucket, whose runs are log[0..n). mem: room for INDEX_TUPLE bytes of each
- * entry and 2 more. */
+/* The terms of one bucket, whose runs are log[0..n). mem: room for ROW_BUCKET_ROW bytes of
+ * each entry and 2 more. */
 static int put_bucket(struct audit_index *ix, const uint64_t *log, size_t n, uint8_t *mem,
                       struct rk_fault *fault)
 {
@@ -100,7 +100,7 @@ static int put_bucket(struct audit_index *ix, const uint64_t *log, size_t n, uin
 		if (run.n <= INDEX_SPARSE_MAX)
 			continue;
 		put_u32(mem + used, (uint32_t)run.term);
-		used += 4;
+		used += ROW_BUCKET_NAME;
 		dense++;
 	}
 	put_u16(mem, dense);
@@ -110,8 +110,8 @@ static int put_bucket(struct audit_index *ix, const uint64_t *log, size_t n, uin
 		i += run.n;
 		for (size_t e = 0; run.n <= INDEX_SPARSE_MAX && e < run.n; e++) {
 			put_u32(mem + used, (uint32_t)run.term);
-			put_u16(mem + used + 4, (unsigned)(run.log[e] & 0xffff));
-			used += INDEX_TUPLE;
+			put_u16(mem + used + ROW_BUCKET_NAME, (unsigned)(run.log[e] & 0xffff));
+			used += ROW_BUCKET_ROW;
 		}
 	}
 	return put(ix, ix->put_posting, posting_bucket(ix->mem.chunk, id), mem, used, fault);
@@ -120,7 +120,7 @@ static int put_bucket(struct audit_index *ix, const uint64_t *log, size_t n, uin
 static int put_buckets(struct audit_index *ix, const uint64_t *log, size_t n,
                        struct rk_fault *fault)
 {
-	uint8_t *mem = malloc(n * INDEX_TUPLE + 2);
+	uint8_t *mem = malloc(n * ROW_BUCKET_ROW + 2);
 	int err = 0;
 
 	if (!mem)

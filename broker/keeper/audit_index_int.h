@@ -27,7 +27,6 @@ enum {
 	INDEX_BLOCKS = 64,    /* of a chunk */
 	INDEX_SPARSE_MAX = 8, /* a term of more entries of a chunk has a posting of its own */
 	INDEX_BUCKETS = 256,
-	INDEX_TUPLE = 6, /* bytes of an entry in a bucket */
 	INDEX_PATH_MAX = 4096,
 };
 
@@ -79,10 +78,8 @@ struct audit_index {
 };
 
 /*
- * Keys of `posting`. Few entries: the term's lowest 32 bits and the entry's place, in the
- * bucket of its highest 8. Many: the bucket lists the term (they come first), and the set is in
- * a row of its own.
- *   bucket: u16 number of terms with a set; these, u32 each; u32 and u16 for each other entry
+ * Keys of `posting`. Few entries: the term's lowest 32 bits are a name in the bucket of its
+ * highest 8 (base/row_set.h). Many: the set is in a row of its own.
  */
 static inline int64_t posting_bucket(uint64_t chunk, uint64_t term)
 {

@@ -1,6 +1,7 @@
 /*
  * Stored sets of rows: what loads is stored again in one form, and loads to the same rows.
- * Input: a byte that says how large the chunk is, a stored set.
+ * Buckets: only rows of the chunk come out. Input: a byte that says how large the chunk is, a
+ * stored set or a bucket.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -21,6 +22,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bits = ROW_SET_BITS_MIN + data[0] % (ROW_SET_BITS - ROW_SET_BITS_MIN + 1);
 	memset(&set, 0, sizeof set);
 	memset(&again, 0, sizeof again);
+	for (uint32_t name = 0; name < 4; name++) {
+		if (row_bucket_load(rk_slice(data + 1, size - 1), name, bits, &set) < 0)
+			break;
+		REQUIRE(row_set_below(&set, 1u << ROW_SET_BITS) < 1 << bits);
+	}
+	memset(&set, 0, sizeof set);
 	if (row_set_load(rk_slice(data + 1, size - 1), bits, &set) != 0)
 		return 0;
 	for (int row = row_set_from(&set, 0, bits); row >= 0;

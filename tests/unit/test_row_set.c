@@ -115,6 +115,34 @@ static void test_what_is_no_set_is_refused(void **state)
 	free(s);
 }
 
+#define load_bucket(bytes, name)                                                               \
+	row_bucket_load(rk_slice(bytes, sizeof(bytes) - 1), name, BITS, s)
+
+static void test_a_bucket_gives_a_name_its_rows(void **state)
+{
+#define BUCKET                                                                                 \
+	"\1\0"                                                                                 \
+	"\3\0\0\0"                                                                             \
+	"\1\0\0\0\7\0"                                                                         \
+	"\2\0\0\0\0\0"                                                                         \
+	"\1\0\0\0\11\1"
+	struct row_set *s = set_of(NULL, 0);
+
+	(void)state;
+	assert_int_equal(load_bucket(BUCKET, 9), 0);
+	assert_int_equal(row_set_from(s, 0, BITS), -1);
+	assert_int_equal(load_bucket(BUCKET, 3), ROW_BUCKET_ELSEWHERE);
+	assert_int_equal(load_bucket(BUCKET, 1), 0);
+	assert_int_equal(row_set_from(s, 0, BITS), 7);
+	assert_int_equal(row_set_from(s, 8, BITS), 0x109);
+	assert_int_equal(row_set_from(s, 0x10a, BITS), -1);
+	assert_int_equal(load_bucket("", 1), RK_E_CORRUPT);
+	assert_int_equal(load_bucket("\2\0\3\0\0\0", 1), RK_E_CORRUPT);
+	assert_int_equal(load_bucket("\0\0\1\0\0\0\7", 1), RK_E_CORRUPT);
+	assert_int_equal(load_bucket("\0\0\1\0\0\0\0\4", 1), RK_E_CORRUPT);
+	free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +150,7 @@ int main(void)
 	    cmocka_unit_test(test_rows_are_found_in_both_directions),
 	    cmocka_unit_test(test_what_is_cleared_and_what_is_not_common_is_gone),
 	    cmocka_unit_test(test_what_is_no_set_is_refused),
+	    cmocka_unit_test(test_a_bucket_gives_a_name_its_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
