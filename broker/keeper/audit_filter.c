@@ -322,6 +322,12 @@ bool audit_filter_matches(const struct audit_filter *f, const struct audit_row *
 	       (response && response->status == f->status);
 }
 
+bool audit_filter_waits(const struct audit_filter *f, const struct audit_row *row)
+{
+	return (f->reason >= 0 || f->status) && row->type == AUDIT_REQUEST &&
+	       row->decision == DECISION_ALLOWED && audit_filter_may_match(f, row);
+}
+
 /* ---- terms ---- */
 
 struct maker {

@@ -32,6 +32,9 @@ bool audit_filter_matches(const struct audit_filter *f, const struct audit_row *
 /* Whether `row` passes with some response, if not without one. */
 bool audit_filter_may_match(const struct audit_filter *f, const struct audit_row *row);
 
+/* Whether a response may change what audit_filter_matches() says of its request. */
+bool audit_filter_waits(const struct audit_filter *f, const struct audit_row *row);
+
 /* No criterion is set. */
 bool audit_filter_is_empty(const struct audit_filter *f);
 int64_t audit_filter_since_ms(const struct audit_filter *f); /* 0: none */

@@ -20,7 +20,7 @@ enum {
 	/* how far the response of a covered request is looked for behind the index; it ends
 	 * sooner when all have one */
 	BRIDGE_ROWS = 65536,
-	/* and, rising, of the requests of a page that is full */
+	/* how far, rising, the responses of a page that is full are looked for */
 	LOOK_AHEAD_ROWS = 20000,
 	GONE_EVERY = 64, /* candidates */
 };
@@ -148,30 +148,6 @@ static int search(struct list *l, uint64_t seq,
 	return err;
 }
 
-/* Responses behind the index, of requests in it. */
-static int bridge(struct list *l, struct rk_fault *fault)
-{
-	uint64_t after = audit_view_upto(l->view), end = after + BRIDGE_ROWS, request;
-	const struct stored_row *rows;
-	size_t n = 1;
-	int err = 0;
-
-	while (!err && n > 0 && after < end && audit_view_open_count(l->view) > 0) {
-		err = audit_rows_after(l->rows, after, &rows, &n, fault);
-		for (size_t i = 0; i < n && !err; i++) {
-			struct audit_row row;
-
-			after = rows[i].seq;
-			err = stored_row_unpack(&rows[i], &row, fault);
-			if (!err && row.type == AUDIT_RESPONSE &&
-			    audit_view_take_open(l->view, row.request_id, &request) &&
-			    audit_view_pair(l->view, request, rows[i].seq) != 0)
-				err = no_memory(fault);
-		}
-	}
-	return err;
-}
-
 /* ---- the newest ones ---- */
 
 static void count_stray(struct list *l, bool stray)
@@ -238,7 +214,7 @@ static int collect_falling(struct list *l, struct rk_fault *fault)
 	int err;
 
 	if (l->view && l->cursor <= upto + 1)
-		err = bridge(l, fault);
+		err = audit_view_bridge(l->view, l->rows, BRIDGE_ROWS, fault);
 	else
 		err = walk_back(l, upto, fault);
 	if (err || !l->view || full(l))
@@ -345,7 +321,7 @@ static int collect_rising(struct list *l, struct rk_fault *fault)
 	int err = 0;
 
 	if (l->cursor < upto) {
-		err = bridge(l, fault);
+		err = audit_view_bridge(l->view, l->rows, BRIDGE_ROWS, fault);
 		if (!err)
 			err = search(l, l->cursor, audit_view_above, fault);
 	}

@@ -54,10 +54,11 @@ RK_MUST_CHECK int audit_list(struct audit_reader *r, struct audit_index *ix,
 /*
  * Every matching row in order of seq with its hashes, from `after_seq` + 1 on; limit 0 is all.
  * RESPONSE rows pass when their request does; one whose request lies more than 100,000 rows
- * before `after_seq` passes only without a filter. Ends with the last row there is.
+ * before `after_seq` passes only without a filter. Ends with the last row there is. `ix` as in
+ * audit_list(); it is held as long as the sink takes for what it covers.
  */
-RK_MUST_CHECK int audit_export(struct audit_reader *r, const struct audit_filter *f,
-                               uint64_t after_seq, uint32_t limit,
+RK_MUST_CHECK int audit_export(struct audit_reader *r, struct audit_index *ix,
+                               const struct audit_filter *f, uint64_t after_seq, uint32_t limit,
                                const struct audit_sink *sink, struct rk_fault *fault);
 
 /*

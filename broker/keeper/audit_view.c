@@ -221,16 +221,6 @@ bool audit_view_take_open(struct audit_view *v, const uint8_t request_id[16], ui
 	return request_map_take(v->open, request_id, seq);
 }
 
-size_t audit_view_open_count(const struct audit_view *v)
-{
-	return request_map_count(v->open);
-}
-
-bool audit_view_by_response(const struct audit_view *v)
-{
-	return v->terms.by_response != 0;
-}
-
 int audit_view_pair(struct audit_view *v, uint64_t request, uint64_t response)
 {
 	if (v->late_pairs == v->late_pair_cap) {
@@ -245,4 +235,28 @@ int audit_view_pair(struct audit_view *v, uint64_t request, uint64_t response)
 	v->late_pair[v->late_pairs++] = (struct late_pair){request, response};
 	v->bridged++;
 	return 0;
+}
+
+int audit_view_bridge(struct audit_view *v, struct audit_rows *rows, size_t limit,
+                      struct rk_fault *fault)
+{
+	uint64_t after = v->upto, end = after + limit, request;
+	const struct stored_row *slice;
+	size_t n = 1;
+	int err = 0;
+
+	while (!err && n > 0 && after < end && request_map_count(v->open) > 0) {
+		err = audit_rows_after(rows, after, &slice, &n, fault);
+		for (size_t i = 0; i < n && !err; i++) {
+			struct audit_row row;
+
+			after = slice[i].seq;
+			err = stored_row_unpack(&slice[i], &row, fault);
+			if (!err && row.type == AUDIT_RESPONSE &&
+			    request_map_take(v->open, row.request_id, &request) &&
+			    audit_view_pair(v, request, slice[i].seq) != 0)
+				err = rk_fail(fault, RK_E_NOMEM, "out of memory");
+		}
+	}
+	return err;
 }

@@ -26,14 +26,15 @@ uint64_t audit_view_upto(const struct audit_view *v);
  * found. Together with audit_view_pair() this is for whoever reads the rows behind `upto`.
  */
 bool audit_view_take_open(struct audit_view *v, const uint8_t request_id[16], uint64_t *seq);
-size_t audit_view_open_count(const struct audit_view *v);
-
-/* Whether what the filter asks for may come with a response. */
-bool audit_view_by_response(const struct audit_view *v);
 
 /* That request's response is this row behind `upto`: makes it a candidate of every search that
  * depends on responses. */
 RK_MUST_CHECK int audit_view_pair(struct audit_view *v, uint64_t request, uint64_t response);
+
+/* Looks for the responses of requests that have none in up to `limit` rows behind `upto`, and
+ * pairs them. */
+RK_MUST_CHECK int audit_view_bridge(struct audit_view *v, struct audit_rows *rows, size_t limit,
+                                    struct rk_fault *fault);
 
 /* The next candidate with a number below *seq, or above it; it is put there. 0: there is none,
  * 1: there is one, < 0: as audit_view_open(). */

@@ -114,7 +114,8 @@ static int read_entries(struct manage_op *op, struct audit_reader *r)
 	int err;
 
 	if (q->mode == AUDIT_MODE_EXPORT)
-		return audit_export(r, s->filter, q->cursor, q->limit, &sink, &op->fault);
+		return audit_export(r, op->k->audit_index, s->filter, q->cursor, q->limit,
+		                    &sink, &op->fault);
 	err = audit_list(r, op->k->audit_index, s->filter, &page, &sink, &op->fault);
 	s->more = page.more;
 	return err;
@@ -148,7 +149,7 @@ static void follow_work(struct worker_job *job)
 	op->err = audit_reader_open(op->k->journal_path, &op->k->journal_key, &r, &op->fault);
 	if (op->err)
 		return;
-	op->err = audit_export(r, s->filter, s->after, s->rows, &sink, &op->fault);
+	op->err = audit_export(r, NULL, s->filter, s->after, s->rows, &sink, &op->fault);
 	audit_reader_close(r);
 }
 

@@ -173,7 +173,7 @@ static int run_export(const struct book *b, struct msg_audit_query q, uint64_t a
 	int err = audit_filter_new(&q, &f, &fault);
 
 	if (!err)
-		err = audit_export(r, f, after, limit,
+		err = audit_export(r, NULL, f, after, limit,
 		                   &(struct audit_sink){.entry = take, .arg = got}, &fault);
 	audit_filter_free(f);
 	audit_reader_close(r);
@@ -332,7 +332,7 @@ static void test_each_row_names_the_hash_of_the_one_before(void **state)
 
 	(void)state;
 	assert_int_equal(audit_filter_new(&q, &f, &fault), 0);
-	assert_int_equal(audit_export(r, f, 0, 0,
+	assert_int_equal(audit_export(r, NULL, f, 0, 0,
 	                              &(struct audit_sink){.entry = check_links, .arg = prev},
 	                              &fault),
 	                 0);
@@ -391,7 +391,7 @@ static void test_a_slow_collector_does_not_hold_the_wal(void **state)
 	snprintf(wal, sizeof wal, "%s-wal", b.d.path);
 	assert_int_equal(stat(wal, &before), 0);
 	assert_int_equal(audit_filter_new(&q, &f, &fault), 0);
-	assert_int_equal(audit_export(r, f, 0, 0,
+	assert_int_equal(audit_export(r, NULL, f, 0, 0,
 	                              &(struct audit_sink){.entry = slow_collector, .arg = &b},
 	                              &fault),
 	                 0);

@@ -452,6 +452,51 @@ static void ask_many(struct book *b, struct audit_index *ix, unsigned questions)
 	}
 }
 
+struct exported {
+	uint64_t seq[4 * ROWS];
+	uint8_t prev_hash[4 * ROWS][AUDIT_HASH];
+	size_t n;
+};
+
+static int take_exported(const struct msg_audit_entry *e, void *arg)
+{
+	struct exported *x = arg;
+
+	x->seq[x->n] = e->seq;
+	memcpy(x->prev_hash[x->n++], e->prev_hash, AUDIT_HASH);
+	return 0;
+}
+
+static void export_all(struct book *b, struct audit_index *ix, const struct msg_audit_query *q,
+                       struct exported *out)
+{
+	const struct audit_sink sink = {.entry = take_exported, .arg = out};
+	struct audit_filter *f = NULL;
+	struct rk_fault fault = {""};
+
+	memset(out, 0, sizeof *out);
+	if (audit_filter_new(q, &f, &fault) != 0 ||
+	    audit_export(b->reader, ix, f, q->cursor, q->limit, &sink, &fault) != 0)
+		fail_msg("%s", fault.text);
+	audit_filter_free(f);
+}
+
+static void export_many(struct book *b, unsigned questions)
+{
+	static struct exported got, due;
+
+	for (unsigned i = 0; i < questions; i++) {
+		struct msg_audit_query q = random_question(b);
+
+		export_all(b, b->ix, &q, &got);
+		export_all(b, NULL, &q, &due);
+		if (memcmp(&got, &due, sizeof got) != 0) {
+			print_question(&q, i);
+			fail_msg("%zu rows instead of %zu", got.n, due.n);
+		}
+	}
+}
+
 /* ---- the tests ---- */
 
 static void test_a_search_finds_what_the_rows_say(void **state)
@@ -544,6 +589,22 @@ static void test_pages_by_cursor_have_every_entry_once_while_rows_are_added(void
 		if (at % 3)
 			advance(b, UINT64_MAX);
 	}
+	end_book(b);
+}
+
+static void test_an_export_with_the_index_is_the_one_without(void **state)
+{
+	struct book *b = new_book(2024);
+
+	(void)state;
+	open_index(b);
+	for (unsigned i = 0; i < 4; i++) {
+		add_rows(b, 700);
+		advance(b, b->rows - 300);
+		export_many(b, QUESTIONS / 8);
+	}
+	advance(b, UINT64_MAX);
+	export_many(b, QUESTIONS / 8);
 	end_book(b);
 }
 
@@ -712,6 +773,7 @@ int main(void)
 	    cmocka_unit_test(test_rows_behind_the_index_are_found_too),
 	    cmocka_unit_test(test_a_restart_goes_on_where_the_file_ends),
 	    cmocka_unit_test(test_pages_by_cursor_have_every_entry_once_while_rows_are_added),
+	    cmocka_unit_test(test_an_export_with_the_index_is_the_one_without),
 	    cmocka_unit_test(test_the_index_of_another_journal_is_made_anew),
 	    cmocka_unit_test(test_a_file_that_is_no_index_is_made_anew),
 	    cmocka_unit_test(test_a_damaged_index_costs_no_answer_and_is_made_anew),
