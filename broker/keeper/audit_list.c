@@ -226,46 +226,55 @@ static int collect_falling(struct list *l, struct rk_fault *fault)
 
 /* ---- the oldest ones ---- */
 
-/* Where a request that has passed is in `found`. */
-static size_t place_of(const struct list *l, uint64_t seq)
+/* A request that has passed already has its response now. */
+static void add_response(struct list *l, struct pair p)
 {
-	size_t i = l->count;
-
-	while (i > 0 && l->found[i - 1].seq != seq)
-		i--;
-	return i - 1;
+	for (size_t i = l->count; i > 0; i--) {
+		if (l->found[i - 1].seq == p.seq) {
+			l->found[i - 1].response = p.response;
+			return;
+		}
+	}
 }
 
-/* A response: its request may pass now, or no longer. */
+/* A request that waited for its response, which is NULL when none came. */
+static int decide(struct list *l, struct pair p, const struct audit_row *response,
+                  struct rk_fault *fault)
+{
+	struct stored_row request;
+	struct audit_row row;
+	int err = audit_rows_get(l->rows, p.seq, &l->row_mem, &request, fault);
+
+	if (!err)
+		err = stored_row_unpack(&request, &row, fault);
+	if (!err && audit_filter_matches(l->filter, &row, response))
+		err = keep(l, p, fault);
+	return err;
+}
+
 static int on_response(struct list *l, const struct stored_row *stored,
                        const struct audit_row *response, struct rk_fault *fault)
 {
 	struct pair p = {.response = stored->seq};
-	struct stored_row request;
-	struct audit_row row;
 	uint64_t marked;
-	size_t place;
-	int err;
 
 	if (!request_map_take(l->open, response->request_id, &marked))
 		return 0;
 	p.seq = marked / 2;
-	err = audit_rows_get(l->rows, p.seq, &l->row_mem, &request, fault);
-	if (!err)
-		err = stored_row_unpack(&request, &row, fault);
-	if (err)
-		return err;
-	if (!audit_filter_matches(l->filter, &row, response))
-		p.response = 0;
 	if (marked % 2 == 0)
-		return p.response ? keep(l, p, fault) : 0;
-	place = place_of(l, p.seq);
-	if (p.response)
-		l->found[place].response = p.response;
-	else
-		memmove(&l->found[place], &l->found[place + 1],
-		        (--l->count - place) * sizeof *l->found);
+		return decide(l, p, response, fault);
+	add_response(l, p);
 	return 0;
+}
+
+/* One that still waits at the end. */
+static int decide_open(const uint8_t id[REQUEST_ID], uint64_t marked, void *arg)
+{
+	struct list *l = arg;
+	struct rk_fault fault;
+
+	(void)id;
+	return marked % 2 ? 0 : decide(l, (struct pair){.seq = marked / 2}, NULL, &fault);
 }
 
 static int look_ahead(struct list *l, const struct stored_row *stored, struct rk_fault *fault)
@@ -282,7 +291,8 @@ static int look_ahead(struct list *l, const struct stored_row *stored, struct rk
 		return on_response(l, stored, &row, fault);
 	if (full(l) || !audit_filter_may_match(l->filter, &row))
 		return 0;
-	match = audit_filter_matches(l->filter, &row, NULL);
+	match =
+	    !audit_filter_waits(l->filter, &row) && audit_filter_matches(l->filter, &row, NULL);
 	if (row.type == AUDIT_REQUEST && row.decision == DECISION_ALLOWED &&
 	    request_map_put(l->open, row.request_id, 2 * stored->seq + match) != 0)
 		return no_memory(fault);
@@ -327,6 +337,8 @@ static int collect_rising(struct list *l, struct rk_fault *fault)
 	}
 	if (!err && !full(l))
 		err = walk_ahead(l, l->cursor > upto ? l->cursor : upto, fault);
+	if (!err && request_map_each(l->open, decide_open, l) != 0)
+		err = rk_fail(fault, RK_E_STORE, "cannot read the audit journal");
 	/* what was decided by its response came behind its turn */
 	if (l->count)
 		qsort(l->found, l->count, sizeof *l->found, compare_pairs);
