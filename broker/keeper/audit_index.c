@@ -126,6 +126,11 @@ uint64_t audit_index_upto(struct audit_index *ix)
 	return upto;
 }
 
+void audit_index_stop(struct audit_index *ix)
+{
+	atomic_store(&ix->stop, true);
+}
+
 void audit_index_distrust(struct audit_index *ix)
 {
 	pthread_mutex_lock(&ix->lock);

@@ -63,6 +63,10 @@ bool audit_index_is_open(struct audit_index *ix);
 /* Up to which row it is complete; 0 as long as it is not open. */
 uint64_t audit_index_upto(struct audit_index *ix);
 
+/* The writer leaves what it is writing (RK_E_STATE) and will not write any more: it is to end
+ * soon, and at its priority soon may be late. */
+void audit_index_stop(struct audit_index *ix);
+
 /* The file is damaged: no more views; the writer makes it anew. */
 void audit_index_distrust(struct audit_index *ix);
 

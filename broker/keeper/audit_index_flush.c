@@ -18,23 +18,59 @@ static int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* A sorted copy of the log in which nothing stands twice. */
-static uint64_t *sorted_log(const struct index_mem *m, size_t *n)
+static unsigned bucket_of(uint64_t entry)
 {
-	uint64_t *log = malloc((m->log_n + 1) * sizeof *log);
-	size_t kept = 0;
+	return (unsigned)(entry >> (16 + AUDIT_TERM_BITS - 8));
+}
 
-	if (!log)
-		return NULL;
-	if (m->log_n) /* not with NULL */
-		memcpy(log, m->log, m->log_n * sizeof *log);
-	qsort(log, m->log_n, sizeof *log, compare_u64);
-	for (size_t i = 0; i < m->log_n; i++) {
-		if (kept == 0 || log[kept - 1] != log[i])
-			log[kept++] = log[i];
+/* Copies the log bucket by bucket; end[b] is where bucket b ends. */
+static void distribute(const struct index_mem *m, uint64_t *out, size_t end[INDEX_BUCKETS])
+{
+	size_t at[INDEX_BUCKETS] = {0}, sum = 0;
+
+	for (size_t i = 0; i < m->log_n; i++)
+		at[bucket_of(m->log[i])]++;
+	for (unsigned b = 0; b < INDEX_BUCKETS; b++) {
+		size_t n = at[b];
+
+		at[b] = sum;
+		sum += n;
+		end[b] = sum;
 	}
+	for (size_t i = 0; i < m->log_n; i++)
+		out[at[bucket_of(m->log[i])]++] = m->log[i];
+}
+
+static int stopped(struct audit_index *ix, struct rk_fault *fault)
+{
+	return atomic_load(&ix->stop) ? rk_fail(fault, RK_E_STATE, "the keeper ends") : 0;
+}
+
+/* A sorted copy of the log in which nothing stands twice. */
+static int sort_log(struct audit_index *ix, uint64_t **out, size_t *n, struct rk_fault *fault)
+{
+	const struct index_mem *m = &ix->mem;
+	uint64_t *log = malloc((m->log_n + 1) * sizeof *log);
+	size_t end[INDEX_BUCKETS], kept = 0, i = 0;
+	int err = log ? 0 : rk_fail(fault, RK_E_NOMEM, "out of memory");
+
+	if (!err)
+		distribute(m, log, end);
+	for (unsigned b = 0; b < INDEX_BUCKETS && !err; b++) {
+		qsort(log + i, end[b] - i, sizeof *log, compare_u64);
+		for (; i < end[b]; i++) {
+			if (kept == 0 || log[kept - 1] != log[i])
+				log[kept++] = log[i];
+		}
+		err = stopped(ix, fault);
+	}
+	if (err) {
+		free(log);
+		return err;
+	}
+	*out = log;
 	*n = kept;
-	return log;
+	return 0;
 }
 
 /* The run at the front of log[0..n). */
@@ -61,8 +97,10 @@ int index_flush_prepare(struct audit_index *ix, struct rk_fault *fault)
 static int put(struct audit_index *ix, sqlite3_stmt *st, int64_t id, const void *p, size_t n,
                struct rk_fault *fault)
 {
-	int rc;
+	int rc, err = stopped(ix, fault);
 
+	if (err)
+		return err;
 	sqlite3_bind_int64(st, 1, id);
 	sqlite3_bind_blob(st, 2, p, (int)n, SQLITE_STATIC);
 	rc = sqlite3_step(st);
@@ -126,10 +164,9 @@ static int put_buckets(struct audit_index *ix, const uint64_t *log, size_t n,
 	if (!mem)
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
 	for (size_t i = 0; i < n && !err;) {
-		uint64_t bucket = log[i] >> (16 + AUDIT_TERM_BITS - 8);
 		size_t end = i + 1;
 
-		while (end < n && log[end] >> (16 + AUDIT_TERM_BITS - 8) == bucket)
+		while (end < n && bucket_of(log[end]) == bucket_of(log[i]))
 			end++;
 		err = put_bucket(ix, log + i, end - i, mem, fault);
 		i = end;
@@ -167,11 +204,10 @@ static int put_postings(struct audit_index *ix, struct rk_fault *fault)
 {
 	uint64_t *log;
 	size_t n;
-	int err;
+	int err = sort_log(ix, &log, &n, fault);
 
-	log = sorted_log(&ix->mem, &n);
-	if (!log)
-		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	if (err)
+		return err;
 	/* in the order of their keys: the file is written from its front to its end */
 	err = put_buckets(ix, log, n, fault);
 	if (!err)

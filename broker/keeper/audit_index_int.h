@@ -16,6 +16,7 @@
 #define KEEPER_AUDIT_INDEX_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/row_set.h"
 #include "keeper/audit_index.h"
@@ -70,6 +71,8 @@ struct audit_index {
 	unsigned views;
 	uint8_t salt[RK_SIPHASH_KEY];
 	struct index_mem mem; /* written by the writer only, which reads it without the lock */
+
+	atomic_bool stop;
 
 	/* the writer's */
 	sqlite3 *db;

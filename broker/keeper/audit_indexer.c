@@ -80,7 +80,8 @@ static long advance(struct audit_indexer *x)
 	if (!err)
 		err = audit_index_advance(x->ix, audit_reader_rows(x->reader), &n, &fault);
 	if (err) {
-		if (!x->told)
+		/* RK_E_STATE: it is to end */
+		if (!x->told && err != RK_E_STATE)
 			log_event(LOG_LEVEL_WARN, "search-index", "reason", "%s", fault.text);
 		x->told = true;
 		audit_reader_close(x->reader);
@@ -154,6 +155,7 @@ void audit_indexer_free(struct audit_indexer *x)
 {
 	if (!x)
 		return;
+	audit_index_stop(x->ix);
 	pthread_mutex_lock(&x->lock);
 	x->stop = true;
 	pthread_cond_signal(&x->wake);

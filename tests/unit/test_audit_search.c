@@ -740,6 +740,34 @@ static void test_a_full_disk_leaves_what_there_is_and_the_rest_to_the_journal(vo
 	end_book(b);
 }
 
+static void test_a_writer_that_is_stopped_leaves_the_file_as_it_was(void **state)
+{
+	struct book *b = new_book(64);
+	struct rk_fault fault;
+	uint64_t upto;
+	size_t n = 1;
+	int err = 0;
+
+	(void)state;
+	add_rows(b, 400);
+	open_index(b);
+	advance(b, UINT64_MAX);
+	add_rows(b, 400);
+	upto = audit_index_upto(b->ix);
+	audit_index_stop(b->ix);
+	while (!err && n > 0)
+		err = audit_index_advance(b->ix, audit_reader_rows(b->reader), &n, &fault);
+	assert_int_equal(err, RK_E_STATE);
+	/* the chunk that was full then is the last one */
+	assert_in_range(audit_index_upto(b->ix), upto, upto + (1 << BITS));
+	ask_many(b, b->ix, 50);
+	restart(b);
+	advance(b, UINT64_MAX);
+	assert_int_equal(audit_index_upto(b->ix), b->rows);
+	ask_many(b, b->ix, 50);
+	end_book(b);
+}
+
 /* ---- its thread ---- */
 
 static void test_the_thread_follows_the_journal_and_ends_when_told(void **state)
@@ -779,6 +807,7 @@ int main(void)
 	    cmocka_unit_test(test_a_damaged_index_costs_no_answer_and_is_made_anew),
 	    cmocka_unit_test(test_a_journal_that_lost_rows_has_no_index),
 	    cmocka_unit_test(test_a_full_disk_leaves_what_there_is_and_the_rest_to_the_journal),
+	    cmocka_unit_test(test_a_writer_that_is_stopped_leaves_the_file_as_it_was),
 	    cmocka_unit_test(test_the_thread_follows_the_journal_and_ends_when_told),
 	};
 
