@@ -131,6 +131,12 @@ void audit_index_stop(struct audit_index *ix)
 	atomic_store(&ix->stop, true);
 }
 
+void audit_index_pace(struct audit_index *ix, void (*pace)(void *arg), void *arg)
+{
+	ix->pace = pace;
+	ix->pace_arg = arg;
+}
+
 void audit_index_distrust(struct audit_index *ix)
 {
 	pthread_mutex_lock(&ix->lock);

@@ -63,9 +63,12 @@ bool audit_index_is_open(struct audit_index *ix);
 /* Up to which row it is complete; 0 as long as it is not open. */
 uint64_t audit_index_upto(struct audit_index *ix);
 
-/* The writer leaves what it is writing (RK_E_STATE) and will not write any more: it is to end
- * soon, and at its priority soon may be late. */
+/* The writer leaves what it is writing (RK_E_STATE) and will not write any more. */
 void audit_index_stop(struct audit_index *ix);
+
+/* Before the writer starts: what it calls between pieces of work of about a millisecond, to
+ * rest. */
+void audit_index_pace(struct audit_index *ix, void (*pace)(void *arg), void *arg);
 
 /* The file is damaged: no more views; the writer makes it anew. */
 void audit_index_distrust(struct audit_index *ix);

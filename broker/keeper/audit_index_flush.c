@@ -41,8 +41,11 @@ static void distribute(const struct index_mem *m, uint64_t *out, size_t end[INDE
 		out[at[bucket_of(m->log[i])]++] = m->log[i];
 }
 
+/* Between two pieces of work. */
 static int stopped(struct audit_index *ix, struct rk_fault *fault)
 {
+	if (ix->pace)
+		ix->pace(ix->pace_arg);
 	return atomic_load(&ix->stop) ? rk_fail(fault, RK_E_STATE, "the keeper ends") : 0;
 }
 

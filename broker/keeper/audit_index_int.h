@@ -73,6 +73,8 @@ struct audit_index {
 	struct index_mem mem; /* written by the writer only, which reads it without the lock */
 
 	atomic_bool stop;
+	void (*pace)(void *arg); /* may be NULL */
+	void *pace_arg;
 
 	/* the writer's */
 	sqlite3 *db;

@@ -1,20 +1,25 @@
 #include "keeper/audit_indexer.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "keeper/audit_read.h"
 
 enum {
 	/* A slice is one read transaction, and while it lasts the journal's WAL cannot begin
-	 * anew. A thread of idle priority may lose the processor in the middle: so it is short.
+	 * anew.
 	 */
 	SLICE_ROWS = 128,
+	PIECE_US = 300,  /* of work between two rests */
+	QUIET_RESTS = 1, /* as many times as long as it worked */
+	BUSY_RESTS = 31,
+	BUSY_ROWS = 50, /* of growth between two looks */
+	LOOK_MS = 100,
 	FOLLOW_MS = 100, /* between two looks at a journal that grows */
 	IDLE_MS = 500,   /* at one that does not */
 	RETRY_MS = 10000,
@@ -31,26 +36,62 @@ struct audit_indexer {
 	pthread_cond_t wake;
 	bool stop; /* under lock */
 	bool told; /* of an error that lasts */
+
+	/* the thread's */
+	int64_t began_us; /* of work without a rest */
+	int64_t looked_us;
+	uint64_t last_seq; /* of the journal, then */
+	bool busy;
 };
 
 /* False when it is time to end. */
-static bool rest(struct audit_indexer *x, long ms)
+static bool rest_us(struct audit_indexer *x, int64_t us)
 {
 	struct timespec until;
 	bool stop;
 	int rc = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
+	until.tv_sec += us / 1000000;
+	until.tv_nsec += us % 1000000 * 1000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&x->lock);
-	while (ms && !x->stop && rc == 0)
+	while (us && !x->stop && rc == 0)
 		rc = pthread_cond_clockwait(&x->wake, &x->lock, CLOCK_MONOTONIC, &until);
 	stop = x->stop;
 	pthread_mutex_unlock(&x->lock);
+	if (us)
+		x->began_us = rk_mono_us();
 	return !stop;
+}
+
+static void pace(void *arg)
+{
+	struct audit_indexer *x = arg;
+	int64_t worked = rk_mono_us() - x->began_us;
+
+	if (worked >= PIECE_US)
+		(void)rest_us(x, worked * (x->busy ? BUSY_RESTS : QUIET_RESTS));
+}
+
+/* Whether the journal grows, now and then. */
+static void look(struct audit_indexer *x)
+{
+	int64_t now = rk_mono_us();
+	struct stored_row row;
+	struct rk_fault fault;
+	struct rk_buf mem;
+
+	if (now - x->looked_us < LOOK_MS * 1000)
+		return;
+	rk_buf_init(&mem, AUDIT_MAX_ROW);
+	if (audit_rows_last(audit_reader_rows(x->reader), &mem, &row, &fault) == 0) {
+		x->busy = row.seq > x->last_seq + BUSY_ROWS && x->last_seq;
+		x->last_seq = row.seq;
+	}
+	x->looked_us = now;
+	rk_buf_free(&mem);
 }
 
 static int open_what_is_not(struct audit_indexer *x, struct rk_fault *fault)
@@ -78,6 +119,8 @@ static long advance(struct audit_indexer *x)
 	int err = open_what_is_not(x, &fault);
 
 	if (!err)
+		look(x);
+	if (!err)
 		err = audit_index_advance(x->ix, audit_reader_rows(x->reader), &n, &fault);
 	if (err) {
 		/* RK_E_STATE: it is to end */
@@ -97,14 +140,15 @@ static long advance(struct audit_indexer *x)
 static void *run(void *arg)
 {
 	struct audit_indexer *x = arg;
-	const struct sched_param none = {0};
+	long ms;
 
 	pthread_setname_np(pthread_self(), "indexer");
-	/* at any other priority it would take from those who decide */
-	if (sched_setscheduler(0, SCHED_IDLE, &none) != 0)
-		log_event(LOG_LEVEL_WARN, "search-index", "reason", "no idle priority");
-	while (rest(x, advance(x)))
-		;
+	x->began_us = rk_mono_us();
+	do {
+		ms = advance(x);
+		if (!ms)
+			pace(x);
+	} while (rest_us(x, ms * INT64_C(1000)));
 	return NULL;
 }
 
@@ -142,6 +186,7 @@ int audit_indexer_new(const char *journal_path, const struct rk_secret *key,
 	x->ix = ix;
 	pthread_mutex_init(&x->lock, NULL);
 	pthread_cond_init(&x->wake, NULL);
+	audit_index_pace(ix, pace, x);
 	err = start(x);
 	if (err) {
 		destroy(x);

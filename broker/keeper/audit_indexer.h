@@ -1,8 +1,10 @@
 /*
  * The thread that fills the search index of the audit journal (keeper/audit_index.h). It reads
- * the journal through a connection of its own, a tenth of a second behind, and runs only when
- * nobody else wants the processor (SCHED_IDLE): under load the index falls behind and searches
- * read the rest from the journal. Nothing waits for it but its own end.
+ * the journal through a connection of its own, a tenth of a second behind, a third of a
+ * millisecond at a time, and rests in between: as long as it worked when the journal is quiet,
+ * and 31 times as long when it grows. Under load the index falls behind and searches read the
+ * rest from the journal. Its priority is that of the others: a thread of a low one keeps a
+ * killed process from ending on a busy machine.
  *
  * What goes wrong is logged once and tried again: a full disk, a damaged index (made anew), a
  * journal row that cannot be read.

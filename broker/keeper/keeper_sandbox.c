@@ -20,8 +20,7 @@ struct path_list {
 	unsigned count;
 };
 
-/* sched_setscheduler: the thread of the search index makes itself the last one */
-static const int syscalls[] = {SYS_accept4, SYS_sched_setscheduler, -1};
+static const int syscalls[] = {SYS_accept4, -1};
 
 static const struct sandbox_path fixed[] = {
     {"/usr/lib", SANDBOX_READ},
