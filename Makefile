@@ -63,7 +63,7 @@ $(O)/bin/relaykeyd: $(O)/obj/broker/relaykeyd.o $(ROLE_OBJ) $(LIB_OBJ)
 
 # the CLI speaks to the broker only: no event loop, no token, no database in it
 CLI_LIB_OBJ := $(call obj,$(filter-out broker/base/sandbox%.c,$(wildcard broker/base/*.c)) \
-	$(wildcard broker/policy/*.c broker/http/h1_*.c) broker/ipc/audit_row.c $(wildcard broker/ipc/catalogue*.c) \
+	$(wildcard broker/policy/*.c broker/http/h1_*.c) broker/ipc/audit_row.c broker/ipc/notice_kind.c $(wildcard broker/ipc/catalogue*.c) \
 	broker/ipc/frame.c broker/ipc/roles.c broker/http/target.c broker/http/base64.c)
 
 $(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(CLI_LIB_OBJ)

@@ -216,6 +216,29 @@ static const struct record_field msg_notice_fields[] = {
     RF_BYTES(struct msg_notice, detail, AUDIT_MAX_DETAIL),
 };
 
+static const struct record_field msg_deliver_fields[] = {
+    RF_U8(struct msg_deliver, kind),
+    RF_U64(struct msg_deliver, delivery),
+    RF_BYTES(struct msg_deliver, target, MSG_MAX_URL),
+    RF_U16(struct msg_deliver, port),
+    RF_U8(struct msg_deliver, tls),
+    RF_U8(struct msg_deliver, allow_private),
+    RF_BYTES(struct msg_deliver, ca_pem, MSG_MAX_PEM),
+    RF_BYTES(struct msg_deliver, user, MSG_MAX_SMTP_USER),
+    RF_BYTES(struct msg_deliver, secret, MSG_MAX_SMTP_PASSWORD),
+    RF_BYTES(struct msg_deliver, mail_from, MSG_MAX_MAIL),
+    RF_BYTES(struct msg_deliver, mail_to, MSG_MAX_MAIL),
+    RF_BYTES(struct msg_deliver, public_url, MSG_MAX_URL),
+    RF_BYTES(struct msg_deliver, notice, MSG_MAX_NOTICE),
+};
+
+static const struct record_field msg_delivered_fields[] = {
+    RF_U8(struct msg_delivered, result),
+    RF_U16(struct msg_delivered, status),
+    RF_U32(struct msg_delivered, retry_after_s),
+    RF_BYTES(struct msg_delivered, text, MSG_MAX_TEXT),
+};
+
 static const struct record_field msg_caller_fields[] = {
     RF_BYTES(struct msg_caller, credential, MSG_MAX_KEY),
     RF_FIXED(struct msg_caller, client_ip, 16),
@@ -305,6 +328,24 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(CONN_PROXY, conn_proxy),
 	ROW(CALLER, caller, CONSOLE, KEEPER, SERVE),
 	ROW(FORGET, empty, CONSOLE, KEEPER, SERVE),
+	ROW(DELIVER, deliver, KEEPER, COURIER, SERVE),
+	ROW(DELIVERED, delivered, COURIER, KEEPER, SERVE),
+	ROW(SETTINGS_GET, empty, CONTROL | CONSOLE, KEEPER, SERVE),
+	COMMAND(SETTINGS_SET, settings_set),
+	ANSWER(SETTINGS, settings),
+	COMMAND(MAIL_TEST, mail_test),
+	COMMAND(HOOK_ADD, hook_add),
+	COMMAND(HOOK_GET, ref),
+	COMMAND(HOOK_LIST, hook_list),
+	COMMAND(HOOK_UPDATE, hook_update),
+	COMMAND(HOOK_REMOVE, ref),
+	COMMAND(HOOK_ROTATE, ref),
+	COMMAND(HOOK_TEST, ref),
+	ANSWER(HOOK_INFO, hook_info),
+	COMMAND(DELIVERY_LIST, delivery_list),
+	COMMAND(DELIVERY_GET, ref),
+	COMMAND(DELIVERY_REPLAY, ref),
+	ANSWER(DELIVERY_INFO, delivery_info),
 };
 /* clang-format on */
 

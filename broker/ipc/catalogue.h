@@ -65,6 +65,26 @@ enum ipc_type {
 	/* keeper and relay: what a key may do */
 	MSG_DISCOVER,
 	MSG_DISCOVERED,
+	/* keeper and courier */
+	MSG_DELIVER,
+	MSG_DELIVERED,
+	/* management: settings, webhooks, what was sent */
+	MSG_SETTINGS_GET,
+	MSG_SETTINGS_SET,
+	MSG_SETTINGS,
+	MSG_MAIL_TEST,
+	MSG_HOOK_ADD,
+	MSG_HOOK_GET,
+	MSG_HOOK_LIST,
+	MSG_HOOK_UPDATE,
+	MSG_HOOK_REMOVE,
+	MSG_HOOK_ROTATE,
+	MSG_HOOK_TEST,
+	MSG_HOOK_INFO,
+	MSG_DELIVERY_LIST,
+	MSG_DELIVERY_GET,
+	MSG_DELIVERY_REPLAY,
+	MSG_DELIVERY_INFO,
 	MSG_TYPES
 };
 
@@ -131,6 +151,17 @@ union ipc_body {
 	struct msg_audit_verified audit_verified;
 	struct msg_status status;
 	struct msg_caller caller;
+	struct msg_deliver deliver;
+	struct msg_delivered delivered;
+	struct msg_settings_set settings_set;
+	struct msg_settings settings;
+	struct msg_mail_test mail_test;
+	struct msg_hook_add hook_add;
+	struct msg_hook_list hook_list;
+	struct msg_hook_update hook_update;
+	struct msg_hook_info hook_info;
+	struct msg_delivery_list delivery_list;
+	struct msg_delivery_info delivery_info;
 	struct msg_done done;
 	struct msg_log_level log_level;
 };

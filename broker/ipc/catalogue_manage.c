@@ -191,6 +191,108 @@ static const struct record_field msg_status_fields[] = {
     RF_U64(struct msg_status, policy_version),
 };
 
+static const struct record_field msg_settings_set_fields[] = {
+    RF_U32(struct msg_settings_set, set),
+    RF_BYTES(struct msg_settings_set, public_url, MSG_MAX_URL),
+    RF_BYTES(struct msg_settings_set, smtp_host, MSG_MAX_HOST),
+    RF_U16(struct msg_settings_set, smtp_port),
+    RF_U8(struct msg_settings_set, smtp_tls),
+    RF_BYTES(struct msg_settings_set, smtp_user, MSG_MAX_SMTP_USER),
+    RF_BYTES(struct msg_settings_set, smtp_password, MSG_MAX_SMTP_PASSWORD),
+    RF_BYTES(struct msg_settings_set, smtp_ca, MSG_MAX_PEM),
+    RF_BYTES(struct msg_settings_set, mail_from, MSG_MAX_MAIL),
+    RF_LIST(struct msg_settings_set, alert_mail, MSG_MAX_MAILS),
+    RF_U8(struct msg_settings_set, trust_first_ip),
+    RF_LIST(struct msg_settings_set, trust_presets, MSG_MAX_LIST),
+    RF_U32(struct msg_settings_set, mails_per_key_day),
+    RF_I64(struct msg_settings_set, confirm_ttl_ms),
+    RF_LIST(struct msg_settings_set, leak_keys, MSG_MAX_LIST),
+};
+
+static const struct record_field msg_settings_fields[] = {
+    RF_BYTES(struct msg_settings, public_url, MSG_MAX_URL),
+    RF_BYTES(struct msg_settings, smtp_host, MSG_MAX_HOST),
+    RF_U16(struct msg_settings, smtp_port),
+    RF_U8(struct msg_settings, smtp_tls),
+    RF_BYTES(struct msg_settings, smtp_user, MSG_MAX_SMTP_USER),
+    RF_U8(struct msg_settings, smtp_password),
+    RF_BYTES(struct msg_settings, smtp_ca, MSG_MAX_PEM),
+    RF_BYTES(struct msg_settings, mail_from, MSG_MAX_MAIL),
+    RF_LIST(struct msg_settings, alert_mail, MSG_MAX_MAILS),
+    RF_U8(struct msg_settings, trust_first_ip),
+    RF_LIST(struct msg_settings, trust_presets, MSG_MAX_LIST),
+    RF_U32(struct msg_settings, mails_per_key_day),
+    RF_I64(struct msg_settings, confirm_ttl_ms),
+    RF_LIST(struct msg_settings, leak_keys, MSG_MAX_LIST),
+    RF_I64(struct msg_settings, updated_ms),
+    RF_U32(struct msg_settings, revision),
+};
+
+static const struct record_field msg_mail_test_fields[] = {
+    RF_BYTES(struct msg_mail_test, address, MSG_MAX_MAIL),
+};
+
+static const struct record_field msg_hook_add_fields[] = {
+    RF_BYTES(struct msg_hook_add, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_hook_add, url, MSG_MAX_URL),
+    RF_U32(struct msg_hook_add, events),
+    RF_U32(struct msg_hook_add, flags),
+    RF_BYTES(struct msg_hook_add, ca_pem, MSG_MAX_PEM),
+};
+
+static const struct record_field msg_hook_update_fields[] = {
+    RF_BYTES(struct msg_hook_update, ref, MSG_MAX_KEY),
+    RF_U32(struct msg_hook_update, set),
+    RF_BYTES(struct msg_hook_update, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_hook_update, url, MSG_MAX_URL),
+    RF_U32(struct msg_hook_update, events),
+    RF_U32(struct msg_hook_update, flags),
+    RF_BYTES(struct msg_hook_update, ca_pem, MSG_MAX_PEM),
+    RF_U8(struct msg_hook_update, enabled),
+};
+
+static const struct record_field msg_hook_list_fields[] = {
+    RF_BYTES(struct msg_hook_list, after, MSG_MAX_NAME),
+    RF_U32(struct msg_hook_list, limit),
+};
+
+static const struct record_field msg_hook_info_fields[] = {
+    RF_BYTES(struct msg_hook_info, id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_hook_info, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_hook_info, url, MSG_MAX_URL),
+    RF_U32(struct msg_hook_info, events),
+    RF_U32(struct msg_hook_info, flags),
+    RF_U8(struct msg_hook_info, private_ca),
+    RF_U8(struct msg_hook_info, enabled),
+    RF_BYTES(struct msg_hook_info, secret, MSG_MAX_NAME),
+    RF_I64(struct msg_hook_info, created_ms),
+    RF_I64(struct msg_hook_info, updated_ms),
+    RF_U32(struct msg_hook_info, revision),
+};
+
+static const struct record_field msg_delivery_list_fields[] = {
+    RF_BYTES(struct msg_delivery_list, hook, MSG_MAX_NAME),
+    RF_U8(struct msg_delivery_list, kind),
+    RF_U8(struct msg_delivery_list, state),
+    RF_BYTES(struct msg_delivery_list, after, MSG_MAX_NAME),
+    RF_U32(struct msg_delivery_list, limit),
+};
+
+static const struct record_field msg_delivery_info_fields[] = {
+    RF_BYTES(struct msg_delivery_info, id, MSG_MAX_NAME),
+    RF_U8(struct msg_delivery_info, kind),
+    RF_BYTES(struct msg_delivery_info, target, MSG_MAX_MAIL),
+    RF_U8(struct msg_delivery_info, event),
+    RF_FIXED(struct msg_delivery_info, notice_id, 16),
+    RF_U8(struct msg_delivery_info, state),
+    RF_U32(struct msg_delivery_info, attempts),
+    RF_U16(struct msg_delivery_info, status),
+    RF_BYTES(struct msg_delivery_info, error, MSG_MAX_TEXT),
+    RF_I64(struct msg_delivery_info, created_ms),
+    RF_I64(struct msg_delivery_info, next_ms),
+    RF_I64(struct msg_delivery_info, done_ms),
+};
+
 const struct record_desc msg_conn_add_desc =
     RECORD_DESC(struct msg_conn_add, msg_conn_add_fields);
 const struct record_desc msg_conn_identity_desc =
@@ -219,3 +321,21 @@ const struct record_desc msg_audit_entry_desc =
 const struct record_desc msg_audit_verified_desc =
     RECORD_DESC(struct msg_audit_verified, msg_audit_verified_fields);
 const struct record_desc msg_status_desc = RECORD_DESC(struct msg_status, msg_status_fields);
+const struct record_desc msg_settings_set_desc =
+    RECORD_DESC(struct msg_settings_set, msg_settings_set_fields);
+const struct record_desc msg_settings_desc =
+    RECORD_DESC(struct msg_settings, msg_settings_fields);
+const struct record_desc msg_mail_test_desc =
+    RECORD_DESC(struct msg_mail_test, msg_mail_test_fields);
+const struct record_desc msg_hook_add_desc =
+    RECORD_DESC(struct msg_hook_add, msg_hook_add_fields);
+const struct record_desc msg_hook_update_desc =
+    RECORD_DESC(struct msg_hook_update, msg_hook_update_fields);
+const struct record_desc msg_hook_list_desc =
+    RECORD_DESC(struct msg_hook_list, msg_hook_list_fields);
+const struct record_desc msg_hook_info_desc =
+    RECORD_DESC(struct msg_hook_info, msg_hook_info_fields);
+const struct record_desc msg_delivery_list_desc =
+    RECORD_DESC(struct msg_delivery_list, msg_delivery_list_fields);
+const struct record_desc msg_delivery_info_desc =
+    RECORD_DESC(struct msg_delivery_info, msg_delivery_info_fields);

@@ -23,5 +23,14 @@ extern const struct record_desc msg_audit_query_desc;
 extern const struct record_desc msg_audit_entry_desc;
 extern const struct record_desc msg_audit_verified_desc;
 extern const struct record_desc msg_status_desc;
+extern const struct record_desc msg_settings_set_desc;
+extern const struct record_desc msg_settings_desc;
+extern const struct record_desc msg_mail_test_desc;
+extern const struct record_desc msg_hook_add_desc;
+extern const struct record_desc msg_hook_update_desc;
+extern const struct record_desc msg_hook_list_desc;
+extern const struct record_desc msg_hook_info_desc;
+extern const struct record_desc msg_delivery_list_desc;
+extern const struct record_desc msg_delivery_info_desc;
 
 #endif

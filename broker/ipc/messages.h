@@ -33,6 +33,12 @@ enum {
 	MSG_MAX_GRANTS = 32768,
 	MSG_MAX_TEXT = 512,
 	MSG_MAX_IDEMPOTENCY_KEY = 128,
+	MSG_MAX_NOTICE = 2048,
+	MSG_MAX_HOST = 253,
+	MSG_MAX_MAIL = 254,
+	MSG_MAX_MAILS = 4608, /* a LIST of addresses */
+	MSG_MAX_SMTP_USER = 256,
+	MSG_MAX_SMTP_PASSWORD = 512,
 };
 
 /* ---- supervisor and roles ---- */
@@ -305,6 +311,40 @@ struct msg_notice {
 	struct rk_slice code;  /* of a confirmation link; only in a mail to the holder */
 	int64_t until_ms;      /* the link's or the key's end */
 	struct rk_slice detail;
+};
+
+/* keeper -> courier: one attempt. Message id: the attempt, which DELIVERED answers. */
+struct msg_deliver {
+	uint8_t kind;           /* enum delivery_kind */
+	uint64_t delivery;      /* its number, the same in each attempt */
+	struct rk_slice target; /* URL of a webhook; host of the mail server */
+	uint16_t port;          /* of the mail server */
+	uint8_t tls;            /* enum smtp_tls */
+	uint8_t allow_private;
+	struct rk_slice ca_pem; /* that its certificate must be of; empty: the system's */
+	struct rk_slice user;   /* for the mail server; empty: it asks for none */
+	struct rk_slice secret; /* signs a webhook; password for the mail server */
+	struct rk_slice mail_from;
+	struct rk_slice mail_to;
+	struct rk_slice public_url; /* of the console, for links */
+	struct rk_slice notice;     /* encoded msg_notice */
+};
+
+enum deliver_result {
+	DELIVER_OK = 1,
+	DELIVER_AGAIN,   /* nobody there, or nobody that could take it now */
+	DELIVER_REFUSED, /* it was not wanted as it is: that may be put right, but hardly by
+	                  * itself
+	                  */
+	DELIVER_LASTING, /* it will never be taken */
+};
+
+/* courier -> keeper: how it ended. */
+struct msg_delivered {
+	uint8_t result;  /* enum deliver_result */
+	uint16_t status; /* HTTP or SMTP; 0: no answer */
+	uint32_t retry_after_s;
+	struct rk_slice text; /* of a failure; printable ASCII */
 };
 
 /* ---- console and keeper ---- */

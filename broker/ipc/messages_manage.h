@@ -222,4 +222,147 @@ struct msg_status {
 	uint64_t policy_version;
 };
 
+/* ---- settings ---- */
+
+enum smtp_tls { SMTP_TLS_NONE = 0, SMTP_TLS_STARTTLS = 1, SMTP_TLS_FULL = 2 };
+
+enum settings_members {
+	SETTINGS_PUBLIC_URL = 1 << 0,
+	SETTINGS_SMTP_HOST = 1 << 1,
+	SETTINGS_SMTP_PORT = 1 << 2,
+	SETTINGS_SMTP_TLS = 1 << 3,
+	SETTINGS_SMTP_USER = 1 << 4,
+	SETTINGS_SMTP_PASSWORD = 1 << 5,
+	SETTINGS_SMTP_CA = 1 << 6,
+	SETTINGS_MAIL_FROM = 1 << 7,
+	SETTINGS_ALERT_MAIL = 1 << 8,
+	SETTINGS_TRUST_FIRST_IP = 1 << 9,
+	SETTINGS_TRUST_PRESETS = 1 << 10,
+	SETTINGS_MAILS_PER_KEY_DAY = 1 << 11,
+	SETTINGS_CONFIRM_TTL = 1 << 12,
+	SETTINGS_LEAK_KEYS = 1 << 13,
+	SETTINGS_MEMBERS = (1 << 14) - 1,
+};
+
+struct msg_settings_set {
+	uint32_t set; /* enum settings_members */
+	struct rk_slice public_url;
+	struct rk_slice smtp_host;
+	uint16_t smtp_port;
+	uint8_t smtp_tls; /* enum smtp_tls */
+	struct rk_slice smtp_user;
+	struct rk_slice smtp_password; /* secret; empty: none any more */
+	struct rk_slice smtp_ca;       /* PEM */
+	struct rk_slice mail_from;
+	struct rk_slice alert_mail; /* LIST of addresses */
+	uint8_t trust_first_ip;
+	struct rk_slice trust_presets; /* LIST of prefixes */
+	uint32_t mails_per_key_day;
+	int64_t confirm_ttl_ms;
+	struct rk_slice leak_keys; /* LIST of "id\nPEM" */
+};
+
+struct msg_settings {
+	struct rk_slice public_url;
+	struct rk_slice smtp_host;
+	uint16_t smtp_port;
+	uint8_t smtp_tls;
+	struct rk_slice smtp_user;
+	uint8_t smtp_password; /* there is one */
+	struct rk_slice smtp_ca;
+	struct rk_slice mail_from;
+	struct rk_slice alert_mail;
+	uint8_t trust_first_ip;
+	struct rk_slice trust_presets;
+	uint32_t mails_per_key_day;
+	int64_t confirm_ttl_ms;
+	struct rk_slice leak_keys;
+	int64_t updated_ms; /* 0: never changed */
+	uint32_t revision;
+};
+
+/* ---- webhooks, and what was sent to them and by mail ---- */
+
+enum hook_flags { HOOK_ALLOW_PRIVATE = 1 };
+
+enum hook_members {
+	HOOK_NAME = 1 << 0,
+	HOOK_URL = 1 << 1,
+	HOOK_EVENTS = 1 << 2,
+	HOOK_FLAGS = 1 << 3,
+	HOOK_CA = 1 << 4,
+	HOOK_ENABLED = 1 << 5,
+};
+
+struct msg_hook_add {
+	struct rk_slice name;
+	struct rk_slice url;
+	uint32_t events; /* mask of 1 << enum notice_kind; 0: every kind */
+	uint32_t flags;  /* enum hook_flags */
+	struct rk_slice ca_pem;
+};
+
+struct msg_hook_update {
+	struct rk_slice ref;
+	uint32_t set; /* enum hook_members */
+	struct rk_slice name;
+	struct rk_slice url;
+	uint32_t events;
+	uint32_t flags;
+	struct rk_slice ca_pem;
+	uint8_t enabled;
+};
+
+struct msg_hook_list {
+	struct rk_slice after;
+	uint32_t limit;
+};
+
+struct msg_hook_info {
+	struct rk_slice id; /* "hook_..." */
+	struct rk_slice name;
+	struct rk_slice url;
+	uint32_t events;
+	uint32_t flags;
+	uint8_t private_ca;
+	uint8_t enabled;
+	struct rk_slice secret; /* "whsec_...": only when it was made, in answer to HOOK_ADD and
+	                           HOOK_ROTATE */
+	int64_t created_ms;
+	int64_t updated_ms;
+	uint32_t revision;
+};
+
+enum delivery_kind { DELIVERY_MAIL = 1, DELIVERY_WEBHOOK = 2 };
+enum delivery_state { DELIVERY_WAITING = 1, DELIVERY_SENT = 2, DELIVERY_FAILED = 3 };
+
+struct msg_delivery_list {
+	struct rk_slice hook; /* id or name; empty: of all, and mails */
+	uint8_t kind;         /* enum delivery_kind; 0: both */
+	uint8_t state;        /* enum delivery_state; 0: all */
+	struct rk_slice after;
+	uint32_t limit;
+};
+
+/* Newest first in a list. */
+struct msg_delivery_info {
+	struct rk_slice id; /* "dlv_..." */
+	uint8_t kind;
+	struct rk_slice target; /* id of the webhook; mail address */
+	uint8_t event;          /* enum notice_kind */
+	uint8_t notice_id[16];
+	uint8_t state;
+	uint32_t attempts;
+	uint16_t status; /* of the last answer: HTTP or SMTP; 0: there was none */
+	struct rk_slice error;
+	int64_t created_ms;
+	int64_t next_ms; /* when it is tried next; 0: not any more */
+	int64_t done_ms;
+};
+
+/* An empty address: those that alerts go to. */
+struct msg_mail_test {
+	struct rk_slice address;
+};
+
 #endif
