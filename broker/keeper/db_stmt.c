@@ -36,6 +36,12 @@ static int prepare_bound(sqlite3 *db, const char *sql, const struct db_value *va
 	return 0;
 }
 
+int db_query(sqlite3 *db, const char *sql, const struct db_value *values, size_t n,
+             sqlite3_stmt **out, struct rk_fault *fault)
+{
+	return prepare_bound(db, sql, values, n, out, fault);
+}
+
 static int step_error(sqlite3 *db, int rc, struct rk_fault *fault, const char *doing)
 {
 	switch (rc) {

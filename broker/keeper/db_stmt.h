@@ -41,6 +41,11 @@ struct db_value {
 RK_MUST_CHECK int db_run(sqlite3 *db, const char *sql, const struct db_value *values, size_t n,
                          int *changed, struct rk_fault *fault, const char *doing);
 
+/* A statement with its values, to be stepped through; they are borrowed until it is finalised.
+ */
+RK_MUST_CHECK int db_query(sqlite3 *db, const char *sql, const struct db_value *values,
+                           size_t n, sqlite3_stmt **out, struct rk_fault *fault);
+
 /* The first column of the first row as a number; RK_E_NOTFOUND without a row. */
 RK_MUST_CHECK int db_get_int(sqlite3 *db, const char *sql, const struct db_value *values,
                              size_t n, int64_t *out, struct rk_fault *fault);

@@ -8,7 +8,11 @@
 #include "http/tls_key.h"
 #include "keeper/audit_indexer.h"
 #include "keeper/control.h"
+#include "keeper/expiry.h"
+#include "keeper/hooks.h"
 #include "keeper/keeper_int.h"
+#include "keeper/notice.h"
+#include "keeper/settings.h"
 
 enum {
 	ARENA_BYTES = 6 << 20, /* mostly buffers of channels; fits the usual RLIMIT_MEMLOCK */
@@ -118,6 +122,12 @@ static int start_loop(struct keeper *k, struct rk_fault *fault)
 	if (!err)
 		err = relay_links_new(k->loop, &k->relays);
 	if (!err)
+		err = notices_new(k, &k->notices);
+	if (!err)
+		err = dispatch_new(k, &k->dispatch);
+	if (!err)
+		err = expiry_new(k, &k->expiry);
+	if (!err)
 		err = side_peers_new(k, &k->sides);
 	if (!err && !(k->stop_deadline = evtimer_new(loop_base(k->loop), on_stop_deadline, k)))
 		err = RK_E_NOMEM;
@@ -178,6 +188,11 @@ static void keeper_free(struct keeper *k)
 	relay_links_free(k->relays);
 	side_peers_free(k->sides);
 	pipeline_free(k->pipeline);
+	notices_free(k->notices);
+	dispatch_free(k->dispatch);
+	expiry_free(k->expiry);
+	hooks_free(k->hooks);
+	settings_box_free(k->settings);
 	index_free(k->index);
 	close_journal(k);
 	keeper_open_free(k);

@@ -13,6 +13,7 @@
 
 #include "ipc/role_channel.h"
 #include "ipc/role_env.h"
+#include "keeper/dispatch.h"
 #include "keeper/index.h"
 #include "keeper/journal.h"
 #include "keeper/pipeline.h"
@@ -33,7 +34,11 @@ enum keeper_state { KEEPER_SEALED, KEEPER_OPEN, KEEPER_STOPPING };
 struct audit_index;
 struct audit_indexer;
 struct control;
+struct expiry;
+struct hooks;
 struct keeper_opening;
+struct notices;
+struct settings_box;
 
 struct keeper {
 	enum keeper_state state;
@@ -59,6 +64,12 @@ struct keeper {
 
 	struct audit_index *audit_index; /* any thread; NULL: none, so the journal is read */
 	struct audit_indexer *audit_indexer; /* the thread that fills it */
+	struct settings_box *settings; /* NULL: the defaults; see keeper_settings() */
+	struct hooks *hooks;           /* NULL until the store is open */
+	struct notices *notices;
+	struct dispatch *dispatch;
+	struct expiry *expiry;
+	bool token_told; /* that the token is lost */
 
 	char policy_path[KEEPER_PATH_MAX];
 	char journal_path[KEEPER_PATH_MAX];

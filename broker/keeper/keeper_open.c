@@ -18,7 +18,11 @@
 #include "base/row_set.h"
 #include "base/version.h"
 #include "keeper/audit_indexer.h"
+#include "keeper/expiry.h"
+#include "keeper/hooks.h"
+#include "keeper/notice.h"
 #include "keeper/row_encode.h"
+#include "keeper/settings.h"
 #include "keeper/store_keys.h"
 
 enum {
@@ -43,6 +47,8 @@ struct keeper_opening {
 	struct store *store;
 	struct journal *journal;
 	struct index *index;
+	struct settings_box *settings;
+	struct hooks *hooks;
 	struct rk_secret journal_key;
 	uint64_t policy_version;
 };
@@ -146,6 +152,10 @@ static int open_policy(struct keeper_opening *o)
 		err = rk_fail(&o->fault, RK_E_NOMEM, "out of memory");
 	if (!err)
 		err = store_load(o->store, &loader, &o->policy_version, &o->fault);
+	if (!err)
+		err = settings_load(o->store, o->token, &o->settings, &o->fault);
+	if (!err)
+		err = hooks_load(o->store, o->token, &o->hooks, &o->fault);
 	return err;
 }
 
@@ -248,10 +258,14 @@ static int open_journal(struct keeper_opening *o)
 static void stores_close(struct keeper_opening *o)
 {
 	index_free(o->index);
+	settings_box_free(o->settings);
+	hooks_free(o->hooks);
 	journal_close(o->journal);
 	store_close(o->store);
 	rk_secret_free(&o->journal_key);
 	o->index = NULL;
+	o->settings = NULL;
+	o->hooks = NULL;
 	o->journal = NULL;
 	o->store = NULL;
 }
@@ -323,10 +337,24 @@ static void maintain(void *arg)
 	journal_maintain(((struct keeper *)arg)->journal);
 }
 
+/* What is not told now is told by the log and the status. */
+static void tell_token(struct keeper *k, bool back, const char *detail)
+{
+	const struct msg_notice n = {.kind = back ? NOTICE_TOKEN_BACK : NOTICE_TOKEN_LOST,
+	                             .detail = rk_str(detail)};
+	int err = notice_raise(k, &n, rk_str(NULL));
+
+	if (err)
+		log_event(LOG_LEVEL_WARN, "notice-lost", "reason", "%s", rk_strerror(err));
+	k->token_told = !back;
+}
+
 static void on_gate(bool unsealed, bool audit_ok, void *arg)
 {
 	struct keeper *k = arg;
 
+	if (unsealed == k->token_told)
+		tell_token(k, unsealed, NULL);
 	log_event(LOG_LEVEL_WARN, "gate", "open", "%s",
 	          !audit_ok   ? "no: the audit journal cannot be written"
 	          : !unsealed ? "no: the token is not available"
@@ -376,8 +404,13 @@ static int start_pipeline(struct keeper *k)
 	if (err)
 		return err;
 	k->state = KEEPER_OPEN;
+	if (k->seal_reason[0])
+		tell_token(k, true, k->seal_reason);
 	k->seal_reason[0] = '\0';
 	start_index(k);
+	dispatch_open(k->dispatch);
+	notices_flush(k->notices);
+	expiry_open(k->expiry);
 	relay_links_open(k->relays, k->index, k->pipeline);
 	log_event(LOG_LEVEL_INFO, "open", "policy", "%zu connections, %zu relay keys",
 	          index_conn_count(k->index), index_key_count(k->index));
@@ -392,11 +425,15 @@ static void take_over(struct keeper_opening *o)
 	k->store = o->store;
 	k->journal = o->journal;
 	k->index = o->index;
+	k->settings = o->settings;
+	k->hooks = o->hooks;
 	k->policy_version = o->policy_version;
 	rk_secret_move(&k->journal_key, &o->journal_key);
 	o->store = NULL;
 	o->journal = NULL;
 	o->index = NULL;
+	o->settings = NULL;
+	o->hooks = NULL;
 }
 
 /* The token is shown in the status even while it cannot be used. */

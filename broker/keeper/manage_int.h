@@ -10,6 +10,9 @@
 #include "keeper/manage.h"
 
 struct audit_stream;
+struct change_hook;
+struct change_settings;
+struct delivery_read;
 struct audit_tail;
 struct manage_list;
 
@@ -108,8 +111,11 @@ struct manage_op {
 	struct change_conn conn;
 	struct change_egress identity, proxy;
 	struct change_key key;
+	struct change_settings *settings; /* manage_settings.c's */
+	struct change_hook *hook;         /* manage_hook.c's */
 
 	/* long answers */
+	struct delivery_read *deliveries; /* manage_delivery.c's */
 	struct manage_list *list;
 	struct audit_stream *stream;
 	struct audit_tail *tail;
@@ -200,6 +206,29 @@ void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slic
 /* The connection or RK_E_NOTFOUND. */
 RK_MUST_CHECK int manage_find_conn(struct keeper *k, struct rk_slice ref,
                                    struct index_conn **out, struct rk_fault *fault);
+
+/* ---- manage_settings.c, manage_hook.c, manage_delivery.c ---- */
+
+extern const struct mutation mutation_settings_set, mutation_mail_test, mutation_hook_add,
+    mutation_hook_update, mutation_hook_remove, mutation_hook_rotate, mutation_hook_test,
+    mutation_delivery_replay;
+
+/* RK_E_STALE when the caller means another revision than the object has. */
+RK_MUST_CHECK int manage_revision(const struct manage_op *op, uint32_t revision,
+                                  struct rk_fault *fault);
+
+void manage_settings_get(struct manage_op *op);
+void manage_settings_release(struct manage_op *op);
+
+void manage_hook_get(struct manage_op *op);
+void manage_hook_list(struct manage_op *op);
+void manage_hook_release(struct manage_op *op);
+
+void manage_delivery_get(struct manage_op *op);
+void manage_delivery_list(struct manage_op *op);
+void manage_delivery_resume(struct manage_op *op);
+void manage_delivery_forget(struct manage_op *op);
+void manage_delivery_release(struct manage_op *op);
 
 /* ---- the subjects ---- */
 

@@ -19,6 +19,7 @@ struct side_peers {
 
 static void side_free(struct side_peer *s)
 {
+	dispatch_detach(s->all->k->dispatch, s->peer);
 	ipc_peer_free(s->peer);
 	*s->prev = s->next;
 	if (s->next)
@@ -31,6 +32,14 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 	struct side_peer *s = arg;
 	struct msg_status status;
 
+	if (m->type == MSG_DELIVERED) {
+		if (dispatch_delivered(s->all->k->dispatch, m->id, &m->body.delivered)) {
+			log_event(LOG_LEVEL_WARN, "peer-lost", "role",
+			          "courier: no such delivery");
+			side_free(s);
+		}
+		return;
+	}
 	if (m->type != MSG_STATUS_GET)
 		return; /* the catalogue lets nothing else through yet */
 	keeper_status(s->all->k, &status);
@@ -92,5 +101,7 @@ int side_peers_attach(struct side_peers *all, enum ipc_role role, int sock)
 	if (s->next)
 		s->next->prev = &s->next;
 	all->first = s;
+	if (role == IPC_COURIER)
+		dispatch_attach(all->k->dispatch, s->peer);
 	return 0;
 }

@@ -15,6 +15,7 @@ int store_open(const char *path, const struct rk_secret *key, bool create, struc
 
 	if (!s)
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	s->wake_fd = -1;
 	err = db_open(path, key, create ? DB_READ_WRITE_CREATE : DB_READ_WRITE, true, &s->db,
 	              fault);
 	if (!err)

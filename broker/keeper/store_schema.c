@@ -139,8 +139,10 @@ static const char version_4[] =
     " name TEXT NOT NULL UNIQUE,"
     " url TEXT NOT NULL,"
     " events INTEGER NOT NULL,"
+    " flags INTEGER NOT NULL,"
     " ca_pem BLOB NOT NULL,"
     " blob BLOB NOT NULL," /* signing secret, as token_wrap() made it */
+    " secret_version INTEGER NOT NULL,"
     " enabled INTEGER NOT NULL,"
     " created_ms INTEGER NOT NULL,"
     " updated_ms INTEGER NOT NULL,"
@@ -150,14 +152,19 @@ static const char version_4[] =
     " n INTEGER PRIMARY KEY AUTOINCREMENT,"
     " kind INTEGER NOT NULL,"  /* enum outbox_kind */
     " target TEXT NOT NULL,"   /* mail address; id of the webhook */
+    " lane TEXT NOT NULL,"     /* what waits for the same target; all mail has one */
     " notice BLOB NOT NULL,"   /* record */
     " state INTEGER NOT NULL," /* enum outbox_state */
     " attempts INTEGER NOT NULL,"
+    " status INTEGER NOT NULL," /* of the last answer */
     " created_ms INTEGER NOT NULL,"
     " next_ms INTEGER NOT NULL,"
     " done_ms INTEGER NOT NULL,"
     " error TEXT NOT NULL);"
-    "CREATE INDEX outbox_due ON outbox(state, next_ms);"
+    "CREATE INDEX outbox_due ON outbox(state, lane, next_ms);"
+
+    /* for those who are told before a key ends */
+    "CREATE INDEX relay_key_ends ON relay_key(expires_ms) WHERE expires_ms > 0;"
 
     "CREATE TABLE idempotency("
     " caller TEXT NOT NULL,"

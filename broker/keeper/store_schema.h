@@ -14,6 +14,7 @@ extern const unsigned store_schema_version;
 
 struct store {
 	sqlite3 *db;
+	int wake_fd; /* eventfd that is told of a new row in the outbox; -1: none */
 };
 
 RK_MUST_CHECK int store_begin(struct store *s, struct rk_fault *fault);
