@@ -44,9 +44,9 @@ LIB_OBJ := $(call obj,$(LIB_SRC))
 ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
-DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp) -ldl -lpthread
+DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl) -ldl -lpthread
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
-TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson cmocka) -ldl -lpthread
+TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
 # V=1 shows the commands
 Q := $(if $(V),,@)

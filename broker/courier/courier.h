@@ -1,10 +1,11 @@
 /*
- * The courier role: everything that goes out on the broker's own account (syslog, mail,
- * webhooks) leaves from here, taken from the keeper's outbox. It has no files and holds no
- * store.
+ * The courier role: everything that goes out on the broker's own account (mail, webhooks, later
+ * syslog) leaves from here, taken from the keeper's outbox one attempt at a time. It has no
+ * files and holds no store; it decides nothing: it says how an attempt ended (DELIVERED), and
+ * the keeper knows what becomes of it.
  *
- * This version has no outbox yet: the courier is connected to the keeper, confined as it will
- * be, and sends nothing.
+ * libcurl does the protocols, on the role's loop (courier/curl_loop.h), without its resolver
+ * (courier/lookup.h) and with memory that is wiped (courier/curl_memory.h).
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H

@@ -54,6 +54,8 @@ static int send_config(const struct supervisor *sv, const struct child *c, int s
 		m.max_connections_per_client = cfg->max_connections_per_client;
 		m.egress = rk_str(egress_format(&cfg->egress, egress));
 	}
+	if (c->role == IPC_COURIER)
+		m.egress = rk_str(egress_format(&cfg->egress, egress));
 	/* where the token is and how to log in is the keeper's alone */
 	if (c->role == IPC_KEEPER) {
 		for (unsigned i = 0; i < cfg->token_env_count; i++) {
