@@ -148,6 +148,8 @@ int cli_conn_set_proxy(struct cli *c, int argc, char **argv);
 /* ---- commands ---- */
 
 extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[];
+extern const struct cli_command cli_settings_commands[], cli_webhook_commands[],
+    cli_delivery_commands[];
 int cli_setup(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_key_revoke(struct cli *c, int argc, char **argv);

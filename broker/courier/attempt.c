@@ -202,6 +202,9 @@ static void set_common(struct attempt *a)
 	curl_easy_setopt(c, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
 	curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+	/* or the store of one target would be cached, and verify the next one's certificate */
+	curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	curl_easy_setopt(c, CURLOPT_SSL_OPTIONS, (long)CURLSSLOPT_NO_PARTIALCHAIN);
 	curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, set_trust);
 	curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, a);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, drop_answer);

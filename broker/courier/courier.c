@@ -1,7 +1,6 @@
 #include "courier/courier.h"
 
 #include <stdlib.h>
-#include <sys/syscall.h>
 
 #include "base/log.h"
 #include "base/sandbox.h"
@@ -23,7 +22,7 @@ struct courier {
 	bool stopping;
 };
 
-static const int syscalls[] = {SYS_socketpair, -1};
+static const int syscalls[] = {-1};
 
 static const struct sandbox cage = {
     .name = "courier",

@@ -250,9 +250,12 @@ static void ended(struct dispatch *d, struct flight *f, const struct msg_deliver
 		r->done_ms = 0;
 		r->next_ms = now_ms + retry_delay_ms(r->attempts, random, m->retry_after_s);
 	}
-	/* a server that does not want one mail may well want the next one */
-	if (m->result != DELIVER_LASTING)
-		rest(rest_of(d, f), m->result == DELIVER_AGAIN, now_ms);
+	/* who answers is there; of a mail server that has no time for one mail the next may
+	 * have more luck, a webhook's next one has the same receiver */
+	if (m->result == DELIVER_OK || m->result == DELIVER_AGAIN)
+		rest(rest_of(d, f),
+		     m->result == DELIVER_AGAIN && (f->kind == OUTBOX_WEBHOOK || !m->status),
+		     now_ms);
 }
 
 static void not_sent(struct dispatch *d, struct flight *f, const char *why)
@@ -517,6 +520,14 @@ void dispatch_kick(struct dispatch *d)
 {
 	if (d)
 		arm(d, 0);
+}
+
+void dispatch_mail_changed(struct dispatch *d)
+{
+	if (!d)
+		return;
+	d->mail_rest = (struct lane_rest){0};
+	dispatch_kick(d);
 }
 
 void dispatch_open(struct dispatch *d)

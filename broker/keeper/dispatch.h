@@ -29,8 +29,11 @@ void dispatch_free(struct dispatch *d);
 /* The stores are open. */
 void dispatch_open(struct dispatch *d);
 
-/* Something may be due. */
+/* Something may be due. Accepts NULL. */
 void dispatch_kick(struct dispatch *d);
+
+/* Mail goes another way now: how the former one fared does not count. Accepts NULL. */
+void dispatch_mail_changed(struct dispatch *d);
 
 /* The channel to the courier; what it is asked to deliver is `courier`'s until it ends. */
 void dispatch_attach(struct dispatch *d, struct ipc_peer *courier);

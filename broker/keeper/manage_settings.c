@@ -244,7 +244,7 @@ static int apply(struct manage_op *op, struct rk_fault *fault)
 	op->k->settings = c->box;
 	c->box = NULL;
 	settings_box_free(former);
-	dispatch_kick(op->k->dispatch);
+	dispatch_mail_changed(op->k->dispatch);
 	return 0;
 }
 
