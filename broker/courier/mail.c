@@ -11,7 +11,7 @@
 #include "ipc/notice_kind.h"
 #include "policy/mail_address.h"
 
-enum { LINE_MAX_TEXT = 76 };
+enum { LINE_MAX_TEXT = 76, LONGEST_RUN = 800 };
 
 /* One mail under construction; the first error stays. */
 struct writer {
@@ -105,29 +105,51 @@ static void put_plain(struct writer *w, const struct mail_text *t)
 	put_wrapped(w, t->tail);
 }
 
+static const char *escaped(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return NULL;
+	}
+}
+
+/* A line may have 998 bytes, and an escaped byte has six. */
 static void put_escaped(struct writer *w, const char *text)
 {
+	size_t column = 0;
+
 	for (; *text; text++) {
-		switch (*text) {
-		case '&':
-			put(w, "&amp;");
-			break;
-		case '<':
-			put(w, "&lt;");
-			break;
-		case '>':
-			put(w, "&gt;");
-			break;
-		case '"':
-			put(w, "&quot;");
-			break;
-		case '\'':
-			put(w, "&#39;");
-			break;
-		default:
+		const char *e = escaped(*text);
+
+		if (column >= LONGEST_RUN)
+			put(w, "\r\n");
+		column = column >= LONGEST_RUN ? 0 : column + (e ? strlen(e) : 1);
+		if (e)
+			put(w, "%s", e);
+		else
 			put(w, "%c", *text);
-		}
 	}
+}
+
+/* An address cannot be broken into lines: one that is too long stands in the plain text only.
+ */
+static bool link_fits(const char *link)
+{
+	size_t n = 0;
+
+	for (; *link; link++)
+		n += escaped(*link) ? strlen(escaped(*link)) : 1;
+	return n && n < LONGEST_RUN;
 }
 
 static void put_html(struct writer *w, const struct mail_text *t)
@@ -143,7 +165,7 @@ static void put_html(struct writer *w, const struct mail_text *t)
 		put(w, "</td></tr>\r\n");
 	}
 	put(w, "</table>\r\n");
-	if (t->link[0]) {
+	if (link_fits(t->link)) {
 		put(w, "<p><a href=\"");
 		put_escaped(w, t->link);
 		put(w, "\">%s</a></p>\r\n", t->link_label);

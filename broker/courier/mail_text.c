@@ -117,6 +117,8 @@ static void link_to(struct mail_text *t, const struct msg_notice *n, struct rk_s
 {
 	if (n->kind != NOTICE_NEW_IP || !n->code.n || !public_url.n)
 		return;
+	if (public_url.n + n->code.n + sizeof "/confirm/" > sizeof t->link)
+		return;
 	snprintf(t->link, sizeof t->link, "%.*s/confirm/%.*s", RK_FMT(public_url),
 	         RK_FMT(n->code));
 	clean(t->link);

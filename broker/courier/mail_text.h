@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "ipc/messages.h"
 
-enum { MAIL_SUBJECT_MAX = 160, MAIL_FACTS = 10, MAIL_FACT_MAX = 600, MAIL_LINK_MAX = 1200 };
+enum { MAIL_SUBJECT_MAX = 160, MAIL_FACTS = 10, MAIL_FACT_MAX = 600, MAIL_LINK_MAX = 900 };
 
 struct mail_text {
 	char subject[MAIL_SUBJECT_MAX];
