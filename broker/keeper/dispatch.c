@@ -335,8 +335,9 @@ static void add_lane(struct dispatch *d, const char *id, const struct lane_rest 
 			d->next_ms = r->until_ms;
 		return;
 	}
+	/* what the job stores is over before it reads */
 	for (const struct flight *f = d->flights; f; f = f->next)
-		used += strcmp(lane_of(f), id) == 0;
+		used += f->st != FLIGHT_STORING && strcmp(lane_of(f), id) == 0;
 	if (used >= DISPATCH_LANE_MAX || d->lanes == LANES)
 		return;
 	snprintf(l->id, sizeof l->id, "%s", id);
@@ -347,7 +348,7 @@ static void add_lane(struct dispatch *d, const char *id, const struct lane_rest 
 static void choose_lanes(struct dispatch *d)
 {
 	d->lanes = 0;
-	if (!d->courier || d->count + DISPATCH_LANE_MAX > DISPATCH_MAX)
+	if (!d->courier || d->out_count + DISPATCH_LANE_MAX > DISPATCH_MAX)
 		return;
 	add_lane(d, "", &d->mail_rest);
 	for (const struct hook *h = d->k->hooks ? d->k->hooks->first : NULL; h; h = h->next) {
@@ -371,7 +372,6 @@ static void look(struct dispatch *d)
 	d->again = false;
 	d->now_ms = rk_wall_ms();
 	d->next_ms = d->now_ms + LOOK_MS;
-	choose_lanes(d);
 	d->storing_count = 0;
 	d->out_count = 0;
 	for (struct flight *f = d->flights; f; f = f->next) {
@@ -382,6 +382,7 @@ static void look(struct dispatch *d)
 			d->out[d->out_count++] = f->n;
 		}
 	}
+	choose_lanes(d);
 	d->prune = d->now_ms >= d->prune_at_ms || d->now_ms + PRUNE_MS < d->prune_at_ms;
 	if (!d->storing_count && !d->lanes && !d->prune) {
 		arm(d, d->next_ms - d->now_ms);
@@ -518,7 +519,9 @@ int dispatch_delivered(struct dispatch *d, uint64_t attempt, const struct msg_de
 
 void dispatch_kick(struct dispatch *d)
 {
-	if (d)
+	if (d && d->busy)
+		d->again = true; /* or the job's end would set the timer anew */
+	else if (d)
 		arm(d, 0);
 }
 

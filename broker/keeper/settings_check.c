@@ -107,6 +107,9 @@ static int check_public_url(struct rk_slice url, struct rk_fault *fault)
 	struct rk_fault why = {""};
 	struct base_url parsed;
 
+	if (url.n > SETTINGS_MAX_PUBLIC_URL)
+		return rk_fail(fault, RK_E_TOOBIG, "public_url has at most %d bytes",
+		               SETTINGS_MAX_PUBLIC_URL);
 	if (!url.n || base_url_parse(url, &parsed, &why) == 0)
 		return 0;
 	return rk_fail(fault, RK_E_INVALID,

@@ -8,6 +8,7 @@
 #include "keeper/settings.h"
 
 enum {
+	SETTINGS_MAX_PUBLIC_URL = 512, /* a link fits a line of a mail */
 	SETTINGS_MAX_ALERTS = 16,
 	SETTINGS_MAX_LEAK_KEYS = 16,
 	SETTINGS_MAX_MAILS_A_DAY = 1000,

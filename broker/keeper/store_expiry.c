@@ -20,9 +20,11 @@ struct kind {
 };
 
 /* Of an equal end, numbers tell where the search has got to. A key that lasts shorter than
- * twice the time before its end was issued with that end in mind. */
+ * twice the time before its end was issued with that end in mind. "> 0" is what the index of
+ * ends is made for. */
 #define ENDING(table)                                                                          \
-	" FROM " table " WHERE k.expires_ms >= ?1 AND (k.expires_ms > ?1 OR k.n > ?2) AND "    \
+	" FROM " table " WHERE k.expires_ms > 0 AND k.expires_ms >= ?1 AND (k.expires_ms > "   \
+	               "?1 OR k.n > ?2) AND "                                                  \
 	"k.expires_ms <= ?3 AND k.revoked_ms = 0 AND k.expires_ms - k.created_ms >= ?4 "       \
 	"ORDER BY k.expires_ms, k.n LIMIT ?5"
 
@@ -137,7 +139,7 @@ static int scan(struct store *s, unsigned kind, unsigned notice, int64_t now_ms,
 	if (err || p.expires_ms > now_ms + before)
 		return err;
 	if (p.expires_ms < least)
-		p = (struct place){.expires_ms = least};
+		p = (struct place){least, INT64_MAX};
 	from = p;
 	{
 		const struct db_value values[] = {DB_INT(from.expires_ms), DB_INT(from.n),
