@@ -18,8 +18,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keeper/hooks.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
+#include "keeper/notice.h"
+#include "keeper/settings.h"
 #include "tests/lib/policy_sample.h"
 #include "tests/lib/store_fixture.h"
 
@@ -484,6 +487,8 @@ static void world_stores(struct world *w)
 	WORLD_OK(journal_open(w->k.journal_path, &w->k.journal_key, false, true, &w->k.journal,
 	                      &world_fault));
 	WORLD_OK(store_open(w->k.policy_path, &w->policy_key, true, &w->k.store, &world_fault));
+	WORLD_OK(settings_load(w->k.store, w->k.token, &w->k.settings, &world_fault));
+	WORLD_OK(hooks_load(w->k.store, w->k.token, &w->k.hooks, &world_fault));
 }
 
 static int world_setup(void **state)
@@ -515,6 +520,8 @@ static int world_setup(void **state)
 	assert_int_equal(worker_pool_new(w->k.loop, "reader", 2, &w->k.reader_pool), 0);
 	assert_int_equal(index_new(&w->k.index), 0);
 	assert_int_equal(relay_links_new(w->k.loop, &w->k.relays), 0);
+	assert_int_equal(notices_new(&w->k, &w->k.notices), 0);
+	assert_int_equal(dispatch_new(&w->k, &w->k.dispatch), 0);
 	world_pipeline(w);
 	world_attach_relay(w);
 	w->k.state = KEEPER_OPEN;
@@ -545,6 +552,10 @@ static int world_teardown(void **state)
 	pipeline_free(w->k.pipeline);
 	relay_links_free(w->k.relays);
 	loop_run(w->k.loop);
+	notices_free(w->k.notices);
+	dispatch_free(w->k.dispatch);
+	hooks_free(w->k.hooks);
+	settings_box_free(w->k.settings);
 	index_free(w->k.index);
 	event_free(w->tick);
 	loop_free(w->k.loop);
