@@ -214,7 +214,8 @@ FUZZ_SECONDS ?= 600
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
 FUZZ_CFLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 	$(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
-FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC))
+FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC) broker/courier/mail.c broker/courier/mail_text.c \
+	broker/courier/notice_json.c)
 
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
