@@ -166,10 +166,10 @@ static void set_addresses(struct attempt *a, bool *good)
 {
 	const struct egress *via = &a->post->egress;
 	const bool proxied = via->kind == EGRESS_PROXY;
+	const unsigned port = proxied ? via->port : a->port;
 	char text[BASE_URL_HOST_MAX + 16 + LOOKUP_MAX * (RK_IP_TEXT + 3)];
 	size_t used =
-	    (size_t)snprintf(text, sizeof text, "%s:%u:", proxied ? via->host : a->host,
-	                     proxied ? via->port : a->port);
+	    (size_t)snprintf(text, sizeof text, "%s:%u:", proxied ? via->host : a->host, port);
 
 	for (unsigned i = 0; i < a->addrs; i++) {
 		char ip[RK_IP_TEXT];

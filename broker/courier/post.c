@@ -159,11 +159,13 @@ static int copy(struct attempt *a, const struct msg_deliver *m)
 	err = record_decode(d, rk_buf_slice(&a->mem), &a->m);
 	if (!err)
 		err = record_decode_stored(&msg_notice_desc, a->m.notice, &a->notice);
-	/* a block is zero from end to end: behind it stands the NUL that libcurl wants */
-	if (!err && m->secret.n)
-		err = rk_secret_alloc(&a->secret, m->secret.n + 1);
-	if (!err && m->secret.n)
+	if (err || !m->secret.n)
+		return err;
+	err = rk_secret_alloc(&a->secret, m->secret.n + 1);
+	if (!err)
 		err = rk_secret_add(&a->secret, m->secret.p, m->secret.n);
+	if (!err)
+		a->secret.p[a->secret.len] = '\0'; /* that libcurl wants */
 	return err;
 }
 

@@ -109,7 +109,7 @@ int notice_store(struct store *s, const struct msg_notice *n, struct rk_slice ma
 {
 	char mem[MSG_MAX_NOTICE], public_mem[MSG_MAX_NOTICE];
 	struct msg_notice same = *n;
-	struct rk_slice full, public;
+	struct rk_slice full = {0}, public = {0};
 	int64_t now_ms;
 	int err;
 

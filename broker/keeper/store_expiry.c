@@ -24,7 +24,7 @@ struct kind {
  * ends is made for. */
 #define ENDING(table)                                                                          \
 	" FROM " table " WHERE k.expires_ms > 0 AND k.expires_ms >= ?1 AND (k.expires_ms > "   \
-	               "?1 OR k.n > ?2) AND "                                                  \
+	"?1 OR k.n > ?2) AND "                                                                 \
 	"k.expires_ms <= ?3 AND k.revoked_ms = 0 AND k.expires_ms - k.created_ms >= ?4 "       \
 	"ORDER BY k.expires_ms, k.n LIMIT ?5"
 

@@ -1,6 +1,7 @@
 // The canary: after traffic with a planted upstream key (and with keep-alive connections left open), no copy of it may
 // be in the memory of any process of the broker, in any file that it wrote, or in its log. The same for private keys of
-// client certificates and for the credential of an egress proxy.
+// client certificates and for the credential of an egress proxy. The mail server's password and the signing secrets of
+// webhooks may be in the keeper's secret memory, and nowhere else.
 //
 //   node canary.mjs            must find nothing; needs root (it reads /proc/PID/mem of undumpable processes)
 //   node canary.mjs --expect-leak   for the build without the wipe: must find a copy, or the test proves nothing
@@ -12,9 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { createPrivateKey, randomBytes } from 'node:crypto';
-import { Broker, relaykey, sleep } from '../lib/broker.mjs';
+import { Broker, relaykey, sleep, until } from '../lib/broker.mjs';
 import { connect, request } from '../lib/client.mjs';
 import { makeCertificates, makeClientCertificate } from '../mock/certs.mjs';
+import { startHookServer } from '../mock/hookserver.mjs';
+import { startMailServer } from '../mock/mailserver.mjs';
 import { startProxy } from '../mock/proxy.mjs';
 import { startRawServer } from '../mock/rawserver.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
@@ -200,6 +203,45 @@ async function driveEgress(broker, dir, upstreamKey, proxySecret, clients) {
   return { problems, stop: () => Promise.all([proxy.stop(), ...upstreams.map((u) => new Promise((done) => { u.close(done); u.closeAllConnections(); }))]) };
 }
 
+/** Mail with a login and signed webhooks, with ends of all kinds; returns what they must not leave behind. */
+async function driveCourier(broker, dir, password) {
+  const auth = { user: 'svc', pass: password };
+  const servers = { good: await startMailServer({ dir, auth }), direct: await startMailServer({ dir, auth, tls: 'tls' }), wrong: await startMailServer({ dir, auth: { user: 'svc', pass: 'x' } }) };
+  const hook = await startHookServer({ dir });
+  const problems = [];
+  const use = (server, tls = 'starttls', ca = server.caFile) => broker.json(['settings', 'set', '--smtp-host', '127.0.0.1', '--smtp-port', String(server.port), '--smtp-tls', tls,
+    '--smtp-user', 'svc', '--smtp-password-file', '-', '--smtp-ca', ca, '--mail-from', 'relaykey@example.com'], password);
+  const { secret } = await broker.json(['webhook', 'add', 'canary', '--url', hook.url, '--ca', hook.caFile, '--allow-private']);
+  const send = async (n = 3) => {
+    for (let i = 0; i < n; i++) {
+      await broker.cli(['settings', 'test-mail', `canary${i}@example.com`]);
+      await broker.cli(['webhook', 'test', 'canary']);
+    }
+    await sleep(600);
+  };
+  await use(servers.wrong);
+  await send();
+  await use(servers.good, 'starttls', hook.caFile); // a certificate that does not verify: no login
+  await send();
+  await use(servers.good);
+  await send(6);
+  servers.good.manner = (step) => (step === 'rcpt' ? 550 : null);
+  await send();
+  await use(servers.direct, 'tls');
+  await send(6);
+  const rotated = (await broker.json(['webhook', 'rotate', 'canary'])).secret;
+  hook.answer = 500;
+  await send();
+  hook.answer = 200;
+  await send();
+  // what is under way has its password in secret memory: the search is for what is left behind
+  await until(async () => !(await broker.lines(['delivery', 'list', '--state', 'waiting'])).length, 'an empty outbox', 60000);
+  if (servers.good.received.length < 6 || servers.direct.received.length < 6) problems.push('mails are missing');
+  if (!servers.wrong.state.logins.length) problems.push('the wrong server was not asked');
+  if (hook.received.length < 20) problems.push(`${hook.received.length} webhooks`);
+  return { problems, secrets: [secret, rotated], stop: () => Promise.all([hook.stop(), ...Object.values(servers).map((s) => s.stop())]) };
+}
+
 async function main() {
   const dir = mkdtempSync(join(tmpdir(), 'relaykey-canary-'));
   // made at run time, so that it can be in no page cache or binary by accident
@@ -207,6 +249,7 @@ async function main() {
   const rotated = `canary-${randomBytes(24).toString('hex')}-rotated`;
   const importedKey = `sk_${randomBytes(24).toString('hex')}`;
   const proxyPassword = `canary-${randomBytes(24).toString('hex')}-proxy`;
+  const mailPassword = `canary-${randomBytes(24).toString('hex')}-mail`;
   const upstream = await startUpstream({ dir, key: secret });
   const echo = await startRawServer({ dir, key: secret, answers: echoes(secret) });
   const broker = await Broker.start({ relays: 2, config: ['secret-memory locked'] });
@@ -264,6 +307,7 @@ async function main() {
     await request(broker, 'GET', '/rotating/things', { key: rk });
     const clients = ['curve', 'rsa'].map((cn) => ({ cn, ...makeClientCertificate(dir, 'mock', cn, { rsa: cn === 'rsa' }) }));
     const egress = await driveEgress(broker, dir, secret, `svc:${proxyPassword}`, clients);
+    const courier = await driveCourier(broker, dir, mailPassword);
     // at the end and all at once, so that no later request cleans up by accident
     const echoKeys = {};
     for (const [name, auth] of Object.entries(styles)) {
@@ -283,7 +327,9 @@ async function main() {
 
     const keys = clients.flatMap(({ cn, key }) => keyNeedles(cn, key));
     const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys];
+    const outgoing = [mailPassword, ...courier.secrets].flatMap(needles);
     check('the proxy and the client certificates were used as meant', egress.problems);
+    check('mail and webhooks were sent as meant', courier.problems);
     check('the search finds a private key in a process that has it', searchMemory(process.pid, keys).found.length ? [] : ['not found in the canary itself']);
     const processes = broker.processes();
     const roles = new Set(processes.map((p) => p.role));
@@ -291,18 +337,23 @@ async function main() {
     // the search itself must be able to find something: the upstream's own memory holds the key
     check('the search finds the key in a process that has it', searchMemory(process.pid, wanted).found.length ? [] : ['not found in the mock upstream']);
     for (const { pid, role } of processes) {
-      const { found, bytes } = searchMemory(pid, wanted);
+      const { found, bytes } = searchMemory(pid, role === 'keeper' ? wanted : [...wanted, ...outgoing]);
+      if (role === 'keeper') {
+        // "form at START name+offset": all in one mapping, which is the arena
+        const places = new Set(searchMemory(pid, outgoing).found.map((f) => / at (\w+) /.exec(f)[1]));
+        check('passwords and signing secrets are in the secret memory of the keeper alone', places.size === 1 || expectLeak ? [] : [`${places.size} mappings`]);
+      }
       leaks += found.length;
       check(`no copy in the memory of the ${role} (${(bytes / 1048576).toFixed(1)} MiB read)`, bytes < 1048576 ? ['memory could not be read'] : found);
     }
     let count = 0;
     for (const file of files(broker.dir)) {
-      const hits = search(readFileSync(file), wanted);
+      const hits = search(readFileSync(file), [...wanted, ...outgoing]);
       count++;
       if (hits.length) check(`no copy in ${file}`, hits);
     }
     check(`no copy in the ${count} files of the state directory`, count > 5 ? [] : ['too few files were found']);
-    check('no copy in the log', search(Buffer.from(broker.log), wanted));
+    check('no copy in the log', search(Buffer.from(broker.log), [...wanted, ...outgoing]));
     check('the imported key was used and shown to nobody', [...(imported.seen.some((r) => r.authorized) ? [] : ['no authorized request']), ...imported.complaints,
       ...search(Buffer.from(made.stdout + made.stderr), needles(importedKey))]);
     check('no copy in the memory of an import in the middle of its work', await searchImport(broker, imported));
@@ -312,6 +363,7 @@ async function main() {
     await Promise.all(waiting);
     await imported.stop();
     await egress.stop();
+    await courier.stop();
   } finally {
     await broker.end();
     await upstream.stop();
