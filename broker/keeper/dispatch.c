@@ -63,7 +63,8 @@ struct dispatch {
 	uint64_t last_attempt;
 	struct lane_rest mail_rest;
 	int64_t prune_at_ms;
-	bool again; /* something came while a job ran */
+	bool again;   /* something came while a job ran */
+	bool failing; /* the store does: told once */
 
 	/* the job's, while it runs */
 	bool busy;
@@ -447,11 +448,14 @@ static void done(struct worker_job *job)
 	if (d->k->state != KEEPER_OPEN)
 		return;
 	if (d->err) {
-		log_event(LOG_LEVEL_ERROR, "outbox", "reason", "%s",
-		          d->fault.text[0] ? d->fault.text : rk_strerror(d->err));
+		if (!d->failing)
+			log_event(LOG_LEVEL_ERROR, "outbox", "reason", "%s",
+			          d->fault.text[0] ? d->fault.text : rk_strerror(d->err));
+		d->failing = true;
 		arm(d, STORE_AGAIN_MS);
 		return;
 	}
+	d->failing = false;
 	wait = d->next_ms - rk_wall_ms();
 	for (const struct flight *f = d->flights; f; f = f->next) {
 		if (f->st == FLIGHT_ENDED)

@@ -164,7 +164,7 @@ struct notices {
 	struct event *timer;
 	struct pending *waiting, **tail, *storing;
 	unsigned count;
-	bool busy;
+	bool busy, failing; /* `failing`: told once */
 	int err;
 	struct rk_fault fault;
 };
@@ -206,8 +206,10 @@ static void store_done(struct worker_job *job)
 	if (all->err) {
 		struct pending **last = &all->storing;
 
-		log_event(LOG_LEVEL_ERROR, "notice-not-stored", "reason", "%s",
-		          all->fault.text[0] ? all->fault.text : rk_strerror(all->err));
+		if (!all->failing)
+			log_event(LOG_LEVEL_ERROR, "notice-not-stored", "reason", "%s",
+			          all->fault.text[0] ? all->fault.text : rk_strerror(all->err));
+		all->failing = true;
 		while (*last)
 			last = &(*last)->next;
 		*last = all->waiting;
@@ -218,6 +220,7 @@ static void store_done(struct worker_job *job)
 		evtimer_add(all->timer, &later);
 		return;
 	}
+	all->failing = false;
 	for (struct pending *p = all->storing; p; p = p->next)
 		all->count--;
 	free_list(all->storing);
