@@ -222,13 +222,17 @@ test('a webhook hears of the events that it asked for, and of none while it is d
   await other.stop();
 });
 
-/** Takes the token's files away for a moment. */
+/** Takes the token's files away until the main webhook has heard of it: what signs that is no longer the token's to give. */
 async function loseToken() {
   const tokens = join(broker.dir, 'tokens');
   const aside = `${tokens}.aside`;
+  const before = hook.received.length;
   const lost = async () => (await broker.json(['status'])).sealed;
   renameSync(tokens, aside);
   await until(lost, 'a lost token', 15000);
+  const got = await until(() => hook.received.slice(before).find((r) => r.json.type === 'token.lost'), 'the news of it', 15000);
+  assert.ok(signatureHolds(got.headers['relaykey-signature'], secret, got.body));
+  assert.equal(await lost(), true);
   renameSync(aside, tokens);
   await until(async () => !(await lost()), 'the token again', 15000);
 }
