@@ -1,4 +1,4 @@
-#include "keeper/dispatch.h"
+#include "keeper/dispatch_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,80 +6,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/base62.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "ipc/notice_kind.h"
-#include "keeper/hooks.h"
-#include "keeper/keeper_int.h"
-#include "keeper/settings.h"
-#include "keeper/store_outbox.h"
 #include "keeper/store_schema.h"
-#include "policy/retry.h"
 
 enum {
-	LANES = HOOKS_MAX + 1,
 	LOOK_MS = 60 * 60 * 1000, /* at least so often */
 	STORE_AGAIN_MS = 1000,
 	PRUNE_MS = 10 * 60 * 1000,
-	REST_FIRST_MS = 1000,
-	REST_LONGEST_MS = 60 * 1000,
-};
-
-enum flight_state {
-	FLIGHT_OUT,     /* the courier has it */
-	FLIGHT_ENDED,   /* its end is not stored yet */
-	FLIGHT_STORING, /* the job has it */
-};
-
-/* One attempt. */
-struct flight {
-	struct flight *next;
-	uint64_t attempt;
-	int64_t n; /* the row */
-	uint8_t kind;
-	enum flight_state st;
-	struct outbox_result result;
-	char error[OUTBOX_ERROR_MAX + 1];
-	char target[MAIL_TARGET_MAX + 1];
-	size_t notice_n;
-	char notice[MSG_MAX_NOTICE];
-	char kept[MSG_MAX_NOTICE]; /* of the notice, once it was sent */
-};
-
-struct lane {
-	char id[HOOK_ID_TEXT];
-	unsigned room;
-};
-
-struct dispatch {
-	struct worker_job job; /* first: jobs are cast back */
-	struct keeper *k;
-	struct ipc_peer *courier; /* NULL: there is none */
-	struct event *timer, *woken;
-	int wake_fd;
-	struct flight *flights;
-	unsigned count;
-	uint64_t last_attempt;
-	struct lane_rest mail_rest;
-	int64_t prune_at_ms;
-	bool again;   /* something came while a job ran */
-	bool failing; /* the store does: told once */
-
-	/* the job's, while it runs */
-	bool busy;
-	bool prune;
-	struct flight *storing[DISPATCH_MAX];
-	unsigned storing_count;
-	int64_t out[DISPATCH_MAX]; /* rows in flight that are not over */
-	unsigned out_count;
-	int64_t now_ms;
-	struct lane lane[LANES];
-	unsigned lanes, at; /* `at`: the one that is read */
-	struct flight *found;
-	int64_t next_ms;
-	int err;
-	struct rk_fault fault;
 };
 
 static const char *lane_of(const struct flight *f)
@@ -172,153 +106,6 @@ static void work(struct worker_job *job)
 		d->err = read_lane(d);
 }
 
-/* ---- handing out ---- */
-
-static struct lane_rest *rest_of(struct dispatch *d, const struct flight *f)
-{
-	struct hook *h;
-
-	if (f->kind == OUTBOX_MAIL)
-		return &d->mail_rest;
-	h = hooks_find(d->k->hooks, rk_str(f->target));
-	return h ? &h->rest : NULL;
-}
-
-/* The lane's target fails: nobody else needs to find that out by itself right now. */
-static void rest(struct lane_rest *r, bool failed, int64_t now_ms)
-{
-	int64_t ms = REST_FIRST_MS;
-
-	if (!r)
-		return;
-	if (!failed) {
-		*r = (struct lane_rest){0};
-		return;
-	}
-	for (unsigned i = 0; i < r->failures && ms < REST_LONGEST_MS; i++)
-		ms *= 2;
-	r->failures++;
-	r->until_ms = now_ms + (ms < REST_LONGEST_MS ? ms : REST_LONGEST_MS);
-}
-
-/* What must not outlive the mail: the code of a confirmation link. */
-static void forget_code(struct flight *f)
-{
-	struct msg_notice n;
-	ssize_t size;
-
-	if (record_decode(&msg_notice_desc, rk_slice(f->notice, f->notice_n), &n) || !n.code.n)
-		return;
-	n.code = rk_str(NULL);
-	size = record_encode(&msg_notice_desc, &n, f->kept, sizeof f->kept);
-	if (size > 0)
-		f->result.notice = rk_slice(f->kept, (size_t)size);
-}
-
-static void set_error(struct flight *f, struct rk_slice text)
-{
-	snprintf(f->error, sizeof f->error, "%.*s", RK_FMT(text));
-	for (char *c = f->error; *c; c++) {
-		if (*c < 0x20 || *c > 0x7e)
-			*c = '?';
-	}
-	f->result.error = rk_str(f->error);
-}
-
-static void ended(struct dispatch *d, struct flight *f, const struct msg_delivered *m)
-{
-	struct outbox_result *r = &f->result;
-	int64_t now_ms = rk_wall_ms();
-	uint32_t random;
-
-	rk_random(&random, sizeof random);
-	f->st = FLIGHT_ENDED;
-	r->attempts++;
-	r->status = m->status;
-	r->next_ms = 0;
-	r->done_ms = now_ms;
-	set_error(f, m->text);
-	if (m->result == DELIVER_OK) {
-		r->state = OUTBOX_SENT;
-		forget_code(f);
-	} else if (m->result == DELIVER_LASTING ||
-	           retry_is_over(r->attempts, m->result == DELIVER_REFUSED)) {
-		r->state = OUTBOX_FAILED;
-		log_event(LOG_LEVEL_WARN, "delivery-failed", "why", "%s %s: %s",
-		          f->kind == OUTBOX_MAIL ? "mail" : "webhook", f->target, f->error);
-	} else {
-		r->state = OUTBOX_WAITING;
-		r->done_ms = 0;
-		r->next_ms = now_ms + retry_delay_ms(r->attempts, random, m->retry_after_s);
-	}
-	/* who answers is there; of a mail server that has no time for one mail the next may
-	 * have more luck, a webhook's next one has the same receiver */
-	if (m->result == DELIVER_OK || m->result == DELIVER_AGAIN)
-		rest(rest_of(d, f),
-		     m->result == DELIVER_AGAIN && (f->kind == OUTBOX_WEBHOOK || !m->status),
-		     now_ms);
-}
-
-static void not_sent(struct dispatch *d, struct flight *f, const char *why)
-{
-	const struct msg_delivered m = {.result = DELIVER_AGAIN, .text = rk_str(why)};
-
-	ended(d, f, &m);
-}
-
-/* NULL, or why it cannot be sent as things are. */
-static const char *fill_mail(struct dispatch *d, const struct flight *f, struct msg_deliver *m)
-{
-	const struct settings *s = keeper_settings(d->k);
-
-	if (!s->smtp_host.n)
-		return "no mail server is set (smtp_host)";
-	m->target = s->smtp_host;
-	m->port = s->smtp_port;
-	m->tls = s->smtp_tls;
-	m->allow_private = 1;
-	m->ca_pem = s->smtp_ca;
-	m->user = s->smtp_user;
-	m->secret = keeper_smtp_password(d->k);
-	m->mail_from = s->mail_from;
-	m->mail_to = rk_str(f->target);
-	m->public_url = s->public_url;
-	return m->user.n && !m->secret.n ? "the token does not open the mail server's password"
-	                                 : NULL;
-}
-
-static const char *fill_hook(struct dispatch *d, const struct flight *f, struct msg_deliver *m)
-{
-	const struct hook *h = hooks_find(d->k->hooks, rk_str(f->target));
-
-	if (!h)
-		return "the webhook was removed";
-	if (!h->secret.len)
-		return "the token does not open the webhook's signing secret";
-	m->target = rk_str(h->url);
-	m->allow_private = (h->flags & HOOK_ALLOW_PRIVATE) != 0;
-	m->ca_pem = h->ca_pem;
-	m->secret = rk_secret_slice(&h->secret);
-	return NULL;
-}
-
-static void hand_out(struct dispatch *d, struct flight *f)
-{
-	struct msg_deliver m = {
-	    .kind = f->kind,
-	    .delivery = (uint64_t)f->n,
-	    .notice = rk_slice(f->notice, f->notice_n),
-	};
-	const char *why = f->kind == OUTBOX_MAIL ? fill_mail(d, f, &m) : fill_hook(d, f, &m);
-
-	f->attempt = ++d->last_attempt;
-	f->st = FLIGHT_OUT;
-	if (why)
-		not_sent(d, f, why);
-	else if (!d->courier || ipc_peer_send(d->courier, MSG_DELIVER, f->attempt, &m))
-		not_sent(d, f, "the courier is not there");
-}
-
 /* ---- the pump ---- */
 
 static bool rests(const struct lane_rest *r, int64_t now_ms)
@@ -339,7 +126,7 @@ static void add_lane(struct dispatch *d, const char *id, const struct lane_rest 
 	/* what the job stores is over before it reads */
 	for (const struct flight *f = d->flights; f; f = f->next)
 		used += f->st != FLIGHT_STORING && strcmp(lane_of(f), id) == 0;
-	if (used >= DISPATCH_LANE_MAX || d->lanes == LANES)
+	if (used >= DISPATCH_LANE_MAX || d->lanes == DISPATCH_LANES)
 		return;
 	snprintf(l->id, sizeof l->id, "%s", id);
 	l->room = DISPATCH_LANE_MAX - used;
@@ -433,7 +220,7 @@ static void start_found(struct dispatch *d)
 		f->next = d->flights;
 		d->flights = f;
 		d->count++;
-		hand_out(d, f);
+		dispatch_hand_out(d, f);
 	}
 }
 
@@ -500,7 +287,8 @@ void dispatch_detach(struct dispatch *d, const struct ipc_peer *courier)
 	d->courier = NULL;
 	for (struct flight *f = d->flights; f; f = f->next) {
 		if (f->st == FLIGHT_OUT)
-			not_sent(d, f, "the courier ended before it said how this ended");
+			dispatch_not_sent(d, f,
+			                  "the courier ended before it said how this ended");
 	}
 	dispatch_kick(d);
 }
@@ -511,7 +299,7 @@ int dispatch_delivered(struct dispatch *d, uint64_t attempt, const struct msg_de
 		return RK_E_PROTOCOL;
 	for (struct flight *f = d->flights; f; f = f->next) {
 		if (f->attempt == attempt && f->st == FLIGHT_OUT) {
-			ended(d, f, m);
+			dispatch_ended(d, f, m);
 			dispatch_kick(d);
 			return 0;
 		}

@@ -515,6 +515,112 @@ static void test_deliveries_are_listed_in_pieces_to_a_reader_who_is_slow(void **
 	world_turns(w);
 }
 
+static void test_a_mail_whose_link_is_over_is_given_up(void **state)
+{
+	struct world *w = *state;
+	struct msg_notice n = {.kind = NOTICE_NEW_IP,
+	                       .code = rk_str("the-code"),
+	                       .until_ms = rk_wall_ms() + 3600000};
+
+	use_mail(w);
+	assert_int_equal(notice_raise(&w->k, &n, rk_str("alice@example.com")), 0);
+	WORLD_WAIT(w, desk.count == 1);
+	answer(0, DELIVER_AGAIN, 451, "busy");
+	WORLD_WAIT(w, show(w, "dlv_1")->attempts == 1);
+	assert_int_equal(show(w, "dlv_1")->state, DELIVERY_WAITING);
+	n.until_ms = 1;
+	assert_int_equal(notice_raise(&w->k, &n, rk_str("alice@example.com")), 0);
+	WORLD_WAIT(w, desk.count == 2);
+	answer(1, DELIVER_AGAIN, 451, "busy");
+	WORLD_WAIT(w, show(w, "dlv_2")->state == DELIVERY_FAILED);
+}
+
+/* Whether the store's file may grow. */
+static void fill_disk(struct world *w, bool full)
+{
+	char sql[64];
+	int64_t pages = 1 << 20;
+
+	if (full)
+		WORLD_OK(
+		    db_query_int(w->k.store->db, "PRAGMA page_count", &pages, &world_fault));
+	snprintf(sql, sizeof sql, "PRAGMA max_page_count = %lld", (long long)pages);
+	WORLD_OK(db_query_int(w->k.store->db, sql, &pages, &world_fault));
+}
+
+static int64_t rows_stored(struct world *w)
+{
+	int64_t rows;
+
+	WORLD_OK(
+	    db_query_int(w->k.store->db, "SELECT count(*) FROM outbox", &rows, &world_fault));
+	return rows;
+}
+
+static void test_a_full_disk_costs_neither_a_notice_nor_what_became_of_one(void **state)
+{
+	static char detail[AUDIT_MAX_DETAIL];
+	struct world *w = *state;
+	struct msg_notice n = {.kind = NOTICE_TEST};
+
+	memset(detail, 'x', sizeof detail);
+	n.detail = rk_slice(detail, sizeof detail);
+	use_mail(w);
+	assert_int_equal(notice_raise(&w->k, &n, rk_str("first@example.com")), 0);
+	WORLD_WAIT(w, desk.count == 1);
+	fill_disk(w, true);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(notice_raise(&w->k, &n, rk_str("later@example.com")), 0);
+	world_turns(w);
+	assert_true(rows_stored(w) < 41);
+	fill_disk(w, false);
+	answer(0, DELIVER_OK, 250, "");
+	WORLD_WAIT(w, show(w, "dlv_1")->state == DELIVERY_SENT);
+	WORLD_WAIT(w, rows_stored(w) == 41 && desk.count > 1); /* they waited for room */
+}
+
+static int refusal_of(struct world *w, enum mgmt_role role, enum ipc_type type,
+                      const void *body)
+{
+	int err;
+
+	w->b.caller.role = role;
+	world_run(w, &w->b, type, body);
+	if (w->b.answer[w->b.answers - 1].type != MSG_DONE)
+		return 0;
+	err = (int)world_answer(&w->b, w->b.answers - 1, MSG_DONE)->done.err;
+	return err;
+}
+
+static void test_who_may_do_what(void **state)
+{
+	static const struct {
+		enum ipc_type type;
+		unsigned may;
+	} table[] = {
+	    {MSG_SETTINGS_GET, MAY_READ},       {MSG_SETTINGS_SET, MAY_ADMIN},
+	    {MSG_MAIL_TEST, MAY_ADMIN},         {MSG_HOOK_ADD, MAY_ADMIN},
+	    {MSG_HOOK_GET, MAY_READ},           {MSG_HOOK_LIST, MAY_READ},
+	    {MSG_HOOK_UPDATE, MAY_ADMIN},       {MSG_HOOK_REMOVE, MAY_ADMIN},
+	    {MSG_HOOK_ROTATE, MAY_ADMIN},       {MSG_HOOK_TEST, MAY_ADMIN},
+	    {MSG_DELIVERY_LIST, MAY_READ},      {MSG_DELIVERY_GET, MAY_READ},
+	    {MSG_DELIVERY_REPLAY, MAY_OPERATE},
+	};
+	struct world *w = *state;
+	union ipc_body nothing = {0};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		for (unsigned role = 0; role < ROLE_COUNT; role++) {
+			int err = refusal_of(w, role, table[i].type, &nothing);
+			bool refused = err == RK_E_DENIED || err == RK_E_AUTH;
+
+			if (refused == mgmt_role_may(role, table[i].may))
+				fail_msg("message %u as %s: %d", table[i].type,
+				         mgmt_role_name(role), err);
+		}
+	}
+}
+
 static void test_notices_wait_in_memory_while_the_store_cannot(void **state)
 {
 	struct world *w = *state;
@@ -558,6 +664,9 @@ int main(void)
 	    TEST(test_a_courier_that_dies_costs_an_attempt_and_nothing_else),
 	    TEST(test_an_answer_to_nothing_is_a_broken_protocol),
 	    TEST(test_deliveries_are_listed_in_pieces_to_a_reader_who_is_slow),
+	    TEST(test_a_mail_whose_link_is_over_is_given_up),
+	    TEST(test_a_full_disk_costs_neither_a_notice_nor_what_became_of_one),
+	    TEST(test_who_may_do_what),
 	    TEST(test_notices_wait_in_memory_while_the_store_cannot),
 	};
 
