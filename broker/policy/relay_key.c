@@ -59,27 +59,42 @@ static void checksum(struct rk_slice text, char out[RELAY_KEY_CRC])
 	rk_base62_u64(rk_crc32(text), out, RELAY_KEY_CRC);
 }
 
-int relay_key_parse(struct rk_slice text, struct relay_key *out)
+int relay_key_check_tail(struct rk_slice text, size_t at)
 {
-	struct rk_slice tail = text;
+	struct rk_slice tail = rk_slice_skip(text, at);
 	char crc[RELAY_KEY_CRC];
-	enum holder_kind kind;
 	int rc = 0;
 
-	if (take_kind(&tail, &kind) || tail.p[0] != '_')
-		return RK_E_INVALID;
-	tail = rk_slice_skip(tail, 1);
 	if (tail.n != RELAY_KEY_TAIL || !rk_base62_is(tail))
 		return RK_E_INVALID;
 	checksum(rk_slice(text.p, text.n - RELAY_KEY_CRC), crc);
 	if (memcmp(crc, text.p + text.n - RELAY_KEY_CRC, sizeof crc) != 0)
 		rc = RK_E_INVALID;
 	rk_wipe(crc, sizeof crc); /* of a near miss it is still a hint at a real key */
-	if (rc)
-		return rc;
+	return rc;
+}
+
+int relay_key_parse(struct rk_slice text, struct relay_key *out)
+{
+	struct rk_slice tail = text;
+	enum holder_kind kind;
+
+	if (take_kind(&tail, &kind) || tail.p[0] != '_')
+		return RK_E_INVALID;
+	tail = rk_slice_skip(tail, 1);
+	if (relay_key_check_tail(text, text.n - tail.n))
+		return RK_E_INVALID;
 	out->kind = kind;
 	memcpy(out->id, tail.p, RELAY_KEY_ID);
 	return 0;
+}
+
+size_t relay_key_add_tail(char *text, size_t at)
+{
+	rk_base62_random(text + at, RELAY_KEY_ID + RELAY_KEY_SECRET);
+	at += RELAY_KEY_ID + RELAY_KEY_SECRET;
+	checksum(rk_slice(text, at), text + at);
+	return at + RELAY_KEY_CRC;
 }
 
 size_t relay_key_generate(enum holder_kind kind, char *text, struct relay_key *out)
@@ -92,12 +107,10 @@ size_t relay_key_generate(enum holder_kind kind, char *text, struct relay_key *o
 	memcpy(text + at, name, n);
 	at += n;
 	text[at++] = '_';
-	rk_base62_random(text + at, RELAY_KEY_ID + RELAY_KEY_SECRET);
 	out->kind = kind;
+	n = relay_key_add_tail(text, at);
 	memcpy(out->id, text + at, RELAY_KEY_ID);
-	at += RELAY_KEY_ID + RELAY_KEY_SECRET;
-	checksum(rk_slice(text, at), text + at);
-	return at + RELAY_KEY_CRC;
+	return n;
 }
 
 void relay_key_mask(enum holder_kind kind, const char hint[RELAY_KEY_HINT],

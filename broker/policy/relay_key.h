@@ -46,6 +46,14 @@ RK_MUST_CHECK int relay_key_parse(struct rk_slice text, struct relay_key *out);
  * *out. */
 size_t relay_key_generate(enum holder_kind kind, char *text, struct relay_key *out);
 
+/*
+ * What relay and management keys have in common, from `at` on behind the text that names the
+ * kind. Adding it needs RELAY_KEY_TAIL bytes of room and returns the length of the whole;
+ * checking is RK_E_INVALID unless text ends in a tail there and its checksum is right.
+ */
+size_t relay_key_add_tail(char *text, size_t at);
+RK_MUST_CHECK int relay_key_check_tail(struct rk_slice text, size_t at);
+
 /* "rk_vendor...91k" of a kind and the last three characters. */
 void relay_key_mask(enum holder_kind kind, const char hint[RELAY_KEY_HINT],
                     char out[RELAY_KEY_MASKED]);
