@@ -346,6 +346,20 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(DELIVERY_GET, ref),
 	COMMAND(DELIVERY_REPLAY, ref),
 	ANSWER(DELIVERY_INFO, delivery_info),
+	COMMAND(KEY_MINT, key_mint),
+	COMMAND(KEY_UPDATE, key_update),
+	COMMAND(MGMT_ISSUE, mgmt_issue),
+	COMMAND(MGMT_GET, ref),
+	COMMAND(MGMT_LIST, list),
+	COMMAND(MGMT_UPDATE, mgmt_update),
+	COMMAND(MGMT_REVOKE, mgmt_revoke),
+	ANSWER(MGMT_INFO, mgmt_info),
+	COMMAND(USER_ADD, user_add),
+	COMMAND(USER_GET, ref),
+	COMMAND(USER_LIST, list),
+	COMMAND(USER_UPDATE, user_update),
+	COMMAND(USER_REMOVE, ref),
+	ANSWER(USER_INFO, user_info),
 };
 /* clang-format on */
 

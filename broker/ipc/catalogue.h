@@ -85,6 +85,21 @@ enum ipc_type {
 	MSG_DELIVERY_GET,
 	MSG_DELIVERY_REPLAY,
 	MSG_DELIVERY_INFO,
+	/* management: who manages, and what may be minted */
+	MSG_KEY_MINT,
+	MSG_KEY_UPDATE,
+	MSG_MGMT_ISSUE,
+	MSG_MGMT_GET,
+	MSG_MGMT_LIST,
+	MSG_MGMT_UPDATE,
+	MSG_MGMT_REVOKE,
+	MSG_MGMT_INFO,
+	MSG_USER_ADD,
+	MSG_USER_GET,
+	MSG_USER_LIST,
+	MSG_USER_UPDATE,
+	MSG_USER_REMOVE,
+	MSG_USER_INFO,
 	MSG_TYPES
 };
 
@@ -146,6 +161,15 @@ union ipc_body {
 	struct msg_key_issue key_issue;
 	struct msg_key_extend key_extend;
 	struct msg_key_info key_info;
+	struct msg_key_mint key_mint;
+	struct msg_key_update key_update;
+	struct msg_mgmt_issue mgmt_issue;
+	struct msg_mgmt_update mgmt_update;
+	struct msg_mgmt_revoke mgmt_revoke;
+	struct msg_mgmt_info mgmt_info;
+	struct msg_user_add user_add;
+	struct msg_user_update user_update;
+	struct msg_user_info user_info;
 	struct msg_audit_query audit_query;
 	struct msg_audit_entry audit_entry;
 	struct msg_audit_verified audit_verified;

@@ -69,6 +69,7 @@ static const struct record_field msg_conn_info_fields[] = {
     RF_I64(struct msg_conn_info, client_expires_ms),
     RF_BYTES(struct msg_conn_info, egress, MSG_MAX_EGRESS),
     RF_U8(struct msg_conn_info, proxy_secret),
+    RF_U64(struct msg_conn_info, revision),
 };
 
 static const struct record_field msg_grant_fields[] = {
@@ -91,6 +92,7 @@ static const struct record_field msg_key_issue_fields[] = {
     RF_U32(struct msg_key_issue, rate_per_minute),
     RF_U32(struct msg_key_issue, rate_per_day),
     RF_U32(struct msg_key_issue, max_concurrent),
+    RF_U32(struct msg_key_issue, flags),
 };
 
 static const struct record_field msg_key_extend_fields[] = {
@@ -118,6 +120,9 @@ static const struct record_field msg_key_info_fields[] = {
     RF_U32(struct msg_key_info, rate_per_minute),
     RF_U32(struct msg_key_info, rate_per_day),
     RF_U32(struct msg_key_info, max_concurrent),
+    RF_U32(struct msg_key_info, flags),
+    RF_U64(struct msg_key_info, revision),
+    RF_BYTES(struct msg_key_info, minted_by, MSG_MAX_NAME),
 };
 
 static const struct record_field msg_audit_query_fields[] = {

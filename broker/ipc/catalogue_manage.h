@@ -19,6 +19,16 @@ extern const struct record_desc msg_grant_desc;
 extern const struct record_desc msg_key_issue_desc;
 extern const struct record_desc msg_key_extend_desc;
 extern const struct record_desc msg_key_info_desc;
+extern const struct record_desc msg_key_mint_desc;
+extern const struct record_desc msg_key_update_desc;
+extern const struct record_desc msg_mgmt_issue_desc;
+extern const struct record_desc msg_mgmt_update_desc;
+extern const struct record_desc msg_mgmt_revoke_desc;
+extern const struct record_desc msg_mgmt_info_desc;
+extern const struct record_desc msg_mint_bounds_desc; /* stored with a management key */
+extern const struct record_desc msg_user_add_desc;
+extern const struct record_desc msg_user_update_desc;
+extern const struct record_desc msg_user_info_desc;
 extern const struct record_desc msg_audit_query_desc;
 extern const struct record_desc msg_audit_entry_desc;
 extern const struct record_desc msg_audit_verified_desc;

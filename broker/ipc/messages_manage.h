@@ -9,6 +9,7 @@
 #define IPC_MESSAGES_MANAGE_H
 
 #include "ipc/messages.h"
+#include "ipc/messages_access.h"
 
 struct msg_conn_add {
 	struct rk_slice name;
@@ -82,6 +83,7 @@ struct msg_conn_info {
 	int64_t client_expires_ms;
 	struct rk_slice egress;
 	uint8_t proxy_secret; /* there is one */
+	uint64_t revision;
 };
 
 struct msg_grant {
@@ -104,6 +106,7 @@ struct msg_key_issue {
 	uint32_t rate_per_minute; /* 0: none; and so on */
 	uint32_t rate_per_day;
 	uint32_t max_concurrent;
+	uint32_t flags; /* enum store_key_flags */
 };
 
 struct msg_key_extend {
@@ -133,6 +136,9 @@ struct msg_key_info {
 	uint32_t rate_per_minute;
 	uint32_t rate_per_day;
 	uint32_t max_concurrent;
+	uint32_t flags; /* enum store_key_flags */
+	uint64_t revision;
+	struct rk_slice minted_by; /* id of a management key; empty: none */
 };
 
 enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };

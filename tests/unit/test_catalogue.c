@@ -88,6 +88,20 @@ static const struct permit permits[] = {
     {MSG_SETTINGS, "kt kw", IPC_PHASE_SERVE},
     {MSG_HOOK_INFO, "kt kw", IPC_PHASE_SERVE},
     {MSG_DELIVERY_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_KEY_MINT, "tk wk", IPC_PHASE_SERVE},
+    {MSG_KEY_UPDATE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_ISSUE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_GET, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_UPDATE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_REVOKE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_MGMT_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_USER_ADD, "tk wk", IPC_PHASE_SERVE},
+    {MSG_USER_GET, "tk wk", IPC_PHASE_SERVE},
+    {MSG_USER_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_USER_UPDATE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_USER_REMOVE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_USER_INFO, "kt kw", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
