@@ -125,6 +125,7 @@ static inline bool index_conn_dials_secretly(const struct index_conn *c)
 {
 	return c->identity.blob.n || c->proxy.blob.n;
 }
+/* In force, not yet stored: the revision is raised by whoever stores it. */
 void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled,
                             int64_t now_ms);
 

@@ -300,7 +300,6 @@ void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled
 	(void)ix;
 	c->enabled = enabled;
 	c->updated_ms = now_ms;
-	c->revision++;
 }
 
 void index_conn_remove(struct index *ix, struct index_conn *c)

@@ -243,6 +243,9 @@ static int op_new(struct manage *m, struct manage_caller *c, const struct manage
 		manage_op_free(op);
 		return err;
 	}
+	op->role = (uint8_t)c->role;
+	op->mgmt_key = c->mgmt_key;
+	op->if_revision = c->if_revision;
 	op->caller = c;
 	c->op = op;
 	*out = op;

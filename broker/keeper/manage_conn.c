@@ -42,6 +42,8 @@ int manage_conn_take(struct manage_op *op, struct rk_slice ref, struct index_con
 {
 	int err = manage_find_conn(op->k, ref, out, fault);
 
+	if (err == 0)
+		err = manage_check_revision(op, (*out)->revision, fault);
 	if (err)
 		return err;
 	snprintf(op->conn.name, sizeof op->conn.name, "%s", (*out)->name);
@@ -325,6 +327,7 @@ static int disable_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	(void)fault;
 	manage_drop_undurable(op->m, op->conn.id);
+	conn_again(op)->revision++;
 	return 0;
 }
 
@@ -352,6 +355,7 @@ static int enable_apply(struct manage_op *op, struct rk_fault *fault)
 
 	(void)fault;
 	manage_drop_undurable(op->m, op->conn.id);
+	c->revision++;
 	if (!op->conn.overtaken)
 		index_conn_set_enabled(op->k->index, c, true, op->now_ms);
 	return 0;

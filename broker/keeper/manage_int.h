@@ -96,6 +96,10 @@ struct manage_op {
 	struct manage_op *next, **prev;  /* all operations */
 	struct rk_secret request;        /* the body, encoded: */
 	union ipc_body body;             /* decoded, borrows it */
+	/* whose it is and on what terms: the caller's, which may go before the operation */
+	uint8_t role;
+	uint32_t mgmt_key;
+	uint64_t if_revision;
 	struct event *again;
 
 	/* changes */
@@ -174,6 +178,10 @@ void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
 extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_identity,
     mutation_conn_proxy, mutation_conn_enable, mutation_conn_disable, mutation_conn_remove,
     mutation_key_issue, mutation_key_revoke, mutation_key_extend;
+
+/* RK_E_STALE unless the object is of the revision that the caller meant. */
+RK_MUST_CHECK int manage_check_revision(const struct manage_op *op, uint32_t revision,
+                                        struct rk_fault *fault);
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 

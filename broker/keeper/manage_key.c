@@ -22,6 +22,8 @@ static int key_take(struct manage_op *op, struct rk_slice ref, struct rk_fault *
 	struct index_key *k;
 	int err = index_key_resolve(op->k->index, ref, &k, fault);
 
+	if (err == 0)
+		err = manage_check_revision(op, k->revision, fault);
 	if (err)
 		return err;
 	op->key.key = k;
@@ -146,6 +148,8 @@ static int issue_begin(struct manage_op *op, struct rk_fault *fault)
 	                        fault)) ||
 	    (err = check_limits(&limits, fault)))
 		return err;
+	if (b->flags & ~(uint32_t)KEY_TRUSTED_ONLY)
+		return rk_fail(fault, RK_E_INVALID, "the key has an unknown option");
 	op->key.lists = malloc(MSG_MAX_GRANTS + MSG_MAX_LIST);
 	if (!op->key.lists)
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
@@ -175,6 +179,7 @@ static struct store_key issued(const struct manage_op *op)
 	    .created_ms = op->now_ms,
 	    .expires_ms = op->key.expires_ms,
 	    .limits = issued_limits(b),
+	    .flags = b->flags,
 	};
 
 	memcpy(k.digest, op->key.digest, sizeof k.digest);
@@ -242,6 +247,7 @@ static int revoke_store(struct manage_op *op, struct rk_fault *fault)
 static int revoke_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	(void)fault;
+	op->key.key->revision++;
 	manage_drop_undurable(op->m, op->key.id);
 	return 0;
 }
@@ -291,6 +297,7 @@ static int extend_apply(struct manage_op *op, struct rk_fault *fault)
 
 	(void)fault;
 	k->expires_ms = op->key.expires_ms;
+	k->revision++;
 	pipeline_expiry_changed(op->k->pipeline, k);
 	return 0;
 }

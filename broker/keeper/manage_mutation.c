@@ -73,6 +73,15 @@ void manage_detail(struct manage_op *op, const char *fmt, ...)
 	}
 }
 
+int manage_check_revision(const struct manage_op *op, uint32_t revision, struct rk_fault *fault)
+{
+	if (!op->if_revision || op->if_revision == revision)
+		return 0;
+	return rk_fail(fault, RK_E_STALE,
+	               "the object was changed meanwhile: it is of revision %u, not %llu",
+	               revision, (unsigned long long)op->if_revision);
+}
+
 /* Why a row was not taken, in the journal's own words where it has some. */
 static const char *audit_why(const struct manage_op *op, int err)
 {

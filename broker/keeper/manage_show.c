@@ -61,6 +61,7 @@ void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_
 	    .client_expires_ms = c->client_expires_ms,
 	    .egress = c->proxy.public,
 	    .proxy_secret = c->proxy.blob.n > 0,
+	    .revision = c->revision,
 	};
 	manage_send(op, MSG_CONN_INFO, &info);
 }
@@ -148,6 +149,8 @@ void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slic
 	    .revoked_ms = key->revoked_ms,
 	    .last_used_ms = key->last_used_ms,
 	    .in_flight = key->in_flight,
+	    .flags = key->flags,
+	    .revision = key->revision,
 	};
 	if (key->rate) {
 		info.rate_per_minute = key->rate->limits.per_minute;
