@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "keeper/db_stmt.h"
+#include "keeper/store_idem.h"
 #include "keeper/store_schema.h"
 
 int store_open(const char *path, const struct rk_secret *key, bool create, struct store **out,
@@ -49,6 +50,8 @@ int store_end(struct store *s, int err, struct rk_fault *fault)
 		              "UPDATE setting SET value = value + 1 WHERE name = "
 		              "'policy_version'",
 		              fault, "cannot raise the policy version");
+	if (!err && s->idem)
+		err = store_idem_add(s, s->idem, fault);
 	if (!err)
 		err = db_exec(s->db, "COMMIT", fault, "cannot commit to the policy store");
 	if (err && !sqlite3_get_autocommit(s->db))
@@ -242,8 +245,8 @@ static int intern_holder(struct store *s, const struct store_key *k, int64_t *ou
 	return err;
 }
 
-static int intern_grants(struct store *s, struct rk_slice grants, int64_t *out,
-                         struct rk_fault *fault)
+int store_intern_grants(struct store *s, struct rk_slice grants, int64_t *out,
+                        struct rk_fault *fault)
 {
 	unsigned char digest[32];
 	struct rk_slice d = rk_slice(digest, sizeof digest);
@@ -268,7 +271,7 @@ static int add_key(struct store *s, const struct store_key *k, struct rk_fault *
 	int err = intern_holder(s, k, &holder, fault);
 
 	if (!err)
-		err = intern_grants(s, k->grants, &grants, fault);
+		err = store_intern_grants(s, k->grants, &grants, fault);
 	if (!err)
 		err = db_run(
 		    s->db,

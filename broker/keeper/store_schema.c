@@ -107,6 +107,8 @@ static const char version_4[] =
     " revoked_ms INTEGER NOT NULL,"
     " revision INTEGER NOT NULL);"
 
+    "CREATE INDEX relay_key_minted ON relay_key(minted_by) WHERE minted_by > 0;"
+
     "CREATE TABLE user("
     " n INTEGER PRIMARY KEY AUTOINCREMENT,"
     " id TEXT NOT NULL UNIQUE,"
@@ -174,6 +176,7 @@ static const char version_4[] =
     " created_ms INTEGER NOT NULL,"
     " PRIMARY KEY(caller, key)"
     ") WITHOUT ROWID;"
+    "CREATE INDEX idempotency_age ON idempotency(created_ms);"
 
     "CREATE TABLE option("
     " name TEXT PRIMARY KEY NOT NULL,"
