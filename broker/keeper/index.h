@@ -82,6 +82,7 @@ struct index_key {
 	uint8_t kind;
 	uint8_t grant_count, cidr_count;
 	uint8_t flags; /* enum store_key_flags */
+	bool counted;  /* among the live ones of who minted it (keeper/minted.h) */
 	uint32_t in_flight;
 	uint32_t revision;
 	uint32_t minted_by;

@@ -129,6 +129,8 @@ static int start_loop(struct keeper *k, struct rk_fault *fault)
 		err = expiry_new(k, &k->expiry);
 	if (!err)
 		err = side_peers_new(k, &k->sides);
+	if (!err)
+		err = mgmt_auth_new(&k->mgmt_auth);
 	if (!err && !(k->stop_deadline = evtimer_new(loop_base(k->loop), on_stop_deadline, k)))
 		err = RK_E_NOMEM;
 	if (!err)
@@ -193,6 +195,9 @@ static void keeper_free(struct keeper *k)
 	expiry_free(k->expiry);
 	hooks_free(k->hooks);
 	settings_box_free(k->settings);
+	mgmt_auth_free(k->mgmt_auth);
+	mgmt_keys_free(k->mgmt_keys);
+	users_free(k->users);
 	index_free(k->index);
 	close_journal(k);
 	keeper_open_free(k);

@@ -16,10 +16,13 @@
 #include "keeper/dispatch.h"
 #include "keeper/index.h"
 #include "keeper/journal.h"
+#include "keeper/mgmt_auth.h"
+#include "keeper/mgmt_keys.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
 #include "keeper/side_peer.h"
 #include "keeper/store.h"
+#include "keeper/users.h"
 #include "keeper/worker.h"
 #include "pkcs11/token.h"
 
@@ -57,6 +60,9 @@ struct keeper {
 	struct store *store;     /* store pool only */
 	struct journal *journal; /* journal pool; journal_head() from any thread */
 	struct index *index;
+	struct mgmt_keys *mgmt_keys;
+	struct mgmt_auth *mgmt_auth; /* from the start, also while sealed */
+	struct users *users;
 	struct pipeline *pipeline;
 	struct relay_links *relays;
 	struct side_peers *sides; /* console and courier */

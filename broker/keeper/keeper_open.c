@@ -49,6 +49,8 @@ struct keeper_opening {
 	struct index *index;
 	struct settings_box *settings;
 	struct hooks *hooks;
+	struct mgmt_keys *mgmt_keys;
+	struct users *users;
 	struct rk_secret journal_key;
 	uint64_t policy_version;
 };
@@ -159,6 +161,17 @@ static int open_policy(struct keeper_opening *o)
 	return err;
 }
 
+static int open_managers(struct keeper_opening *o)
+{
+	int err = 0;
+
+	if (mgmt_keys_new(&o->mgmt_keys) || users_new(&o->users))
+		err = rk_fail(&o->fault, RK_E_NOMEM, "out of memory");
+	if (!err)
+		err = mgmt_keys_load(o->mgmt_keys, o->store, o->index, rk_wall_ms(), &o->fault);
+	return err ? err : users_load(o->users, o->store, &o->fault);
+}
+
 /* Rows of the start, appended in pieces. */
 struct first_rows {
 	struct keeper_opening *o;
@@ -257,12 +270,16 @@ static int open_journal(struct keeper_opening *o)
 
 static void stores_close(struct keeper_opening *o)
 {
+	mgmt_keys_free(o->mgmt_keys);
+	users_free(o->users);
 	index_free(o->index);
 	settings_box_free(o->settings);
 	hooks_free(o->hooks);
 	journal_close(o->journal);
 	store_close(o->store);
 	rk_secret_free(&o->journal_key);
+	o->mgmt_keys = NULL;
+	o->users = NULL;
 	o->index = NULL;
 	o->settings = NULL;
 	o->hooks = NULL;
@@ -274,6 +291,8 @@ static int open_stores(struct keeper_opening *o)
 {
 	int err = open_policy(o);
 
+	if (!err)
+		err = open_managers(o);
 	if (!err)
 		err = open_journal(o);
 	o->sealed = o->retry = err == RK_E_TOKEN || err == RK_E_FULL || err == RK_E_AGAIN;
@@ -427,6 +446,8 @@ static void take_over(struct keeper_opening *o)
 	k->index = o->index;
 	k->settings = o->settings;
 	k->hooks = o->hooks;
+	k->mgmt_keys = o->mgmt_keys;
+	k->users = o->users;
 	k->policy_version = o->policy_version;
 	rk_secret_move(&k->journal_key, &o->journal_key);
 	o->store = NULL;
@@ -434,6 +455,8 @@ static void take_over(struct keeper_opening *o)
 	o->index = NULL;
 	o->settings = NULL;
 	o->hooks = NULL;
+	o->mgmt_keys = NULL;
+	o->users = NULL;
 }
 
 /* The token is shown in the status even while it cannot be used. */

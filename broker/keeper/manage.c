@@ -1,9 +1,12 @@
 #include "keeper/manage_int.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/log.h"
 
 static void change(struct manage_op *op)
 {
@@ -41,14 +44,14 @@ static const struct manage_command commands[] = {
      .may = MAY_OPERATE,
      .start = change,
      .mutation = &mutation_key_issue},
-    {.type = MSG_KEY_GET, .may = MAY_READ, .start = manage_key_get},
+    {.type = MSG_KEY_GET, .may = MAY_EVERY_ROLE, .start = manage_key_get},
     {.type = MSG_KEY_LIST,
-     .may = MAY_READ,
+     .may = MAY_EVERY_ROLE,
      .start = manage_key_list,
      .resume = manage_key_list_resume,
      .release = manage_list_release},
     {.type = MSG_KEY_REVOKE,
-     .may = MAY_OPERATE,
+     .may = MAY_MINT,
      .start = change,
      .mutation = &mutation_key_revoke},
     {.type = MSG_KEY_EXTEND,
@@ -100,6 +103,24 @@ static const struct manage_command commands[] = {
      .start = change,
      .release = manage_delivery_release,
      .mutation = &mutation_delivery_replay},
+    {.type = MSG_KEY_MINT, .may = MAY_MINT, .start = change, .mutation = &mutation_key_mint},
+    {.type = MSG_MGMT_ISSUE,
+     .may = MAY_ADMIN,
+     .start = change,
+     .mutation = &mutation_mgmt_issue},
+    {.type = MSG_MGMT_GET, .may = MAY_ADMIN, .start = manage_mgmt_get},
+    {.type = MSG_MGMT_LIST,
+     .may = MAY_ADMIN,
+     .start = manage_mgmt_list,
+     .resume = manage_mgmt_list_resume},
+    {.type = MSG_MGMT_UPDATE,
+     .may = MAY_ADMIN,
+     .start = change,
+     .mutation = &mutation_mgmt_update},
+    {.type = MSG_MGMT_REVOKE,
+     .may = MAY_ADMIN,
+     .start = change,
+     .mutation = &mutation_mgmt_revoke},
     {.type = MSG_AUDIT_QUERY,
      .may = MAY_READ,
      .start = manage_audit_query,
@@ -147,6 +168,14 @@ void manage_end(struct manage_op *op, int err, const char *text)
 	manage_finish(op);
 }
 
+void manage_end_list(struct manage_op *op, bool more)
+{
+	struct msg_done done = {.more = more};
+
+	manage_send(op, MSG_DONE, &done);
+	manage_finish(op);
+}
+
 /* ---- the life of an operation ---- */
 
 static void manage_destroy(struct manage *m)
@@ -179,6 +208,7 @@ void manage_op_free(struct manage_op *op)
 	manage_egress_free(&op->identity);
 	manage_egress_free(&op->proxy);
 	free(op->key.lists);
+	manage_mgmt_release(op);
 	*op->prev = op->next;
 	if (op->next)
 		op->next->prev = op->prev;
@@ -252,6 +282,25 @@ static int op_new(struct manage *m, struct manage_caller *c, const struct manage
 	return 0;
 }
 
+/* Who is known, and asks for what it may not: nobody waits for the row. */
+static void note_denied(struct manage *m, const struct manage_caller *c, enum ipc_type type)
+{
+	char detail[48];
+	const struct audit_row row = {
+	    .type = AUDIT_MANAGE,
+	    .actor = rk_str(c->actor),
+	    .action = rk_str("denied"),
+	    .target = rk_str(ipc_row(type)->name),
+	    .detail = rk_str(detail),
+	};
+
+	snprintf(detail, sizeof detail, "role=%s", mgmt_role_name(c->role));
+	if (c->role != ROLE_NOBODY && m->k->pipeline &&
+	    pipeline_append_row(m->k->pipeline, &row, NULL, NULL))
+		log_event(LOG_LEVEL_WARN, "denied", "actor", "%s: %s", c->actor,
+		          ipc_row(type)->name);
+}
+
 static void refuse(struct manage_caller *c, int err, struct rk_slice text)
 {
 	struct msg_done done = {.err = err, .text = text};
@@ -277,6 +326,7 @@ void manage_run(struct manage *m, struct manage_caller *c, enum ipc_type type,
 		return;
 	}
 	if (!mgmt_role_may(c->role, cmd->may)) {
+		note_denied(m, c, type);
 		rk_fail(&fault, 0, "the role %s may not do this", mgmt_role_name(c->role));
 		refuse(c, c->role == ROLE_NOBODY ? RK_E_AUTH : RK_E_DENIED, rk_str(fault.text));
 		return;
@@ -320,6 +370,23 @@ void manage_forget(struct manage_caller *c)
 {
 	if (c->op)
 		op_forget(c->op);
+}
+
+void manage_forget_key(struct manage *m, uint32_t number, const struct manage_op *but)
+{
+	struct manage_op *op = m->ops;
+
+	while (op) {
+		struct manage_caller *c = op->caller;
+
+		if (op == but || !c || op->mgmt_key != number) {
+			op = op->next;
+			continue;
+		}
+		op_forget(op);
+		refuse(c, RK_E_AUTH, rk_str("the management key was revoked"));
+		op = m->ops; /* who was told may have ended others */
+	}
 }
 
 /* ---- management as a whole ---- */

@@ -57,6 +57,16 @@ static struct index_conn *conn_again(struct manage_op *op)
 	return index_conn_find(op->k->index, rk_str(op->conn.id));
 }
 
+static int conn_recall(struct manage_op *op, struct rk_fault *fault)
+{
+	struct index_conn *c;
+	int err = manage_find_conn(op->k, rk_str(op->target), &c, fault);
+
+	if (err == 0)
+		snprintf(op->conn.id, sizeof op->conn.id, "%s", c->id);
+	return err;
+}
+
 static void conn_answer(struct manage_op *op)
 {
 	manage_send_conn(op, conn_again(op), UINT32_MAX);
@@ -217,7 +227,7 @@ static int add_apply(struct manage_op *op, struct rk_fault *fault)
 
 static void add_answer(struct manage_op *op)
 {
-	manage_send_conn(op, conn_again(op), 0);
+	manage_send_conn(op, conn_again(op), UINT32_MAX);
 }
 
 const struct mutation mutation_conn_add = {
@@ -227,6 +237,7 @@ const struct mutation mutation_conn_add = {
     .store = add_store,
     .apply = add_apply,
     .answer = add_answer,
+    .recall = conn_recall,
 };
 
 /* ---- connection.rotate ---- */
@@ -272,6 +283,7 @@ const struct mutation mutation_conn_rotate = {
     .store = rotate_store,
     .apply = rotate_apply,
     .answer = conn_answer,
+    .recall = conn_recall,
 };
 
 /* ---- connection.disable, connection.enable ---- */
@@ -367,6 +379,7 @@ const struct mutation mutation_conn_enable = {
     .store = state_store,
     .apply = enable_apply,
     .answer = conn_answer,
+    .recall = conn_recall,
 };
 
 /* ---- connection.remove ---- */

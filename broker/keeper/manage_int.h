@@ -31,6 +31,9 @@ struct mutation {
 	/* Loop: index and relays. */
 	int (*apply)(struct manage_op *op, struct rk_fault *fault);
 	void (*answer)(struct manage_op *op);
+	/* Loop: makes `answer` tell of op->target, which an earlier command under the same
+	 * idempotency key made. NULL: that can only be said to have been done. */
+	int (*recall)(struct manage_op *op, struct rk_fault *fault);
 };
 
 struct manage_command {
@@ -80,7 +83,21 @@ struct change_key {
 	char *lists; /* what the slices lie in */
 	struct rk_slice grants, cidrs;
 	int64_t expires_ms, revoked_ms;
+	uint32_t minted_by;
 	bool changed; /* by at_once */
+};
+
+/* A management key, or what one mints. */
+struct change_mgmt {
+	struct mgmt_entry *entry;
+	uint32_t number;
+	char name[MSG_MAX_NAME + 1];
+	char *bounds; /* encoded msg_mint_bounds */
+	size_t bounds_n;
+	char *mint; /* what the grant that is minted lies in */
+	uint32_t cascaded;
+	struct store_cascade cascade;
+	uint32_t sent; /* of a list */
 };
 
 enum { MUTATION_ACTION_MAX = 48 };
@@ -117,6 +134,7 @@ struct manage_op {
 	struct change_key key;
 	struct change_settings *settings; /* manage_settings.c's */
 	struct change_hook *hook;         /* manage_hook.c's */
+	struct change_mgmt mgmt;
 
 	/* long answers */
 	struct delivery_read *deliveries; /* manage_delivery.c's */
@@ -154,11 +172,17 @@ bool manage_room(struct manage_op *op);
 
 /* The answer is complete: tells the caller and frees the operation. */
 void manage_finish(struct manage_op *op);
+/* The end of a list; `more`: a limit cut it short. */
+void manage_end_list(struct manage_op *op, bool more);
 /* MSG_DONE with err and text, then manage_finish(). */
 void manage_end(struct manage_op *op, int err, const char *text);
 
 /* Has cmd->resume called in a later turn of the loop, after other work. */
 void manage_again(struct manage_op *op);
+
+/* A management key is good no longer: its callers' commands end, but for `but`; a change that
+ * was begun is completed. */
+void manage_forget_key(struct manage *m, uint32_t number, const struct manage_op *but);
 
 /* For operations whose job is over and whose caller is gone. */
 void manage_op_free(struct manage_op *op);
@@ -177,7 +201,8 @@ void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
 
 extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_identity,
     mutation_conn_proxy, mutation_conn_enable, mutation_conn_disable, mutation_conn_remove,
-    mutation_key_issue, mutation_key_revoke, mutation_key_extend;
+    mutation_key_issue, mutation_key_mint, mutation_key_revoke, mutation_key_extend,
+    mutation_mgmt_issue, mutation_mgmt_update, mutation_mgmt_revoke;
 
 /* RK_E_STALE unless the object is of the revision that the caller meant. */
 RK_MUST_CHECK int manage_check_revision(const struct manage_op *op, uint32_t revision,
@@ -202,6 +227,23 @@ RK_MUST_CHECK int manage_take_proxy(struct manage_op *op, const struct base_url 
 RK_MUST_CHECK int manage_wrap_egress(struct manage_op *op, struct rk_fault *fault);
 struct store_egress manage_egress_of(const struct manage_op *op, const struct change_egress *e);
 void manage_egress_free(struct change_egress *e);
+
+/* ---- manage_key.c, manage_mint.c ---- */
+
+/* The grants with their connections' ids, into op->key.grants. */
+RK_MUST_CHECK int manage_grants_resolve(struct manage_op *op, struct rk_slice list,
+                                        struct rk_fault *fault);
+/* The steps of issuing op->body.key_issue. */
+RK_MUST_CHECK int manage_issue_begin(struct manage_op *op, struct rk_fault *fault);
+RK_MUST_CHECK int manage_issue_store(struct manage_op *op, struct rk_fault *fault);
+RK_MUST_CHECK int manage_issue_apply(struct manage_op *op, struct rk_fault *fault);
+void manage_issue_answer(struct manage_op *op);
+RK_MUST_CHECK int manage_key_recall(struct manage_op *op, struct rk_fault *fault);
+
+/* The key, if the caller may see it: a provisioner sees what it minted. */
+RK_MUST_CHECK int manage_find_key(const struct manage_op *op, struct rk_slice ref,
+                                  struct index_key **out, struct rk_fault *fault);
+bool manage_key_visible(const struct manage_op *op, const struct index_key *k);
 
 /* ---- manage_show.c ---- */
 
@@ -249,6 +291,11 @@ void manage_conn_list_resume(struct manage_op *op);
 void manage_key_list(struct manage_op *op);
 void manage_key_list_resume(struct manage_op *op);
 void manage_list_release(struct manage_op *op);
+
+void manage_mgmt_get(struct manage_op *op);
+void manage_mgmt_list(struct manage_op *op);
+void manage_mgmt_list_resume(struct manage_op *op);
+void manage_mgmt_release(struct manage_op *op);
 
 void manage_status(struct manage_op *op);
 

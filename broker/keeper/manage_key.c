@@ -20,7 +20,7 @@ static void key_note(struct manage_op *op, const char id[RELAY_KEY_ID])
 static int key_take(struct manage_op *op, struct rk_slice ref, struct rk_fault *fault)
 {
 	struct index_key *k;
-	int err = index_key_resolve(op->k->index, ref, &k, fault);
+	int err = manage_find_key(op, ref, &k, fault);
 
 	if (err == 0)
 		err = manage_check_revision(op, k->revision, fault);
@@ -42,8 +42,8 @@ static void key_answer(struct manage_op *op)
 /* ---- key.issue ---- */
 
 /* One grant with its connection's id in the place of the name. */
-static int grant_resolve(struct manage_op *op, struct rk_slice encoded, size_t *used,
-                         struct rk_fault *fault)
+static int grant_resolve(struct manage_op *op, struct rk_slice encoded, size_t count,
+                         size_t *used, struct rk_fault *fault)
 {
 	struct manage *m = op->m;
 	struct index_conn *c;
@@ -63,26 +63,29 @@ static int grant_resolve(struct manage_op *op, struct rk_slice encoded, size_t *
 	    record_list_add(op->key.lists, MSG_MAX_GRANTS, used, rk_slice(m->grant, (size_t)n)))
 		return rk_fail(fault, RK_E_TOOBIG, "the grants are too long");
 	if (op->detail[0])
-		manage_detail(op, "connections=%zu",
-		              record_list_count(op->body.key_issue.grants));
+		manage_detail(op, "connections=%zu", count);
 	else
 		manage_detail(op, "connection=%s", c->name);
 	return 0;
 }
 
-static int grants_resolve(struct manage_op *op, struct rk_fault *fault)
+int manage_grants_resolve(struct manage_op *op, struct rk_slice list, struct rk_fault *fault)
 {
-	struct rk_slice list = op->body.key_issue.grants, item;
 	size_t count = record_list_count(list), used = 0;
+	struct rk_slice item;
 	int err = 0;
 
+	if (!op->key.lists)
+		op->key.lists = malloc(MSG_MAX_GRANTS + MSG_MAX_LIST);
+	if (!op->key.lists)
+		return rk_fail(fault, RK_E_NOMEM, "out of memory");
 	if (count == 0)
 		return rk_fail(fault, RK_E_INVALID, "a key needs a grant on a connection");
 	if (count > CHECK_MAX_GRANTS)
 		return rk_fail(fault, RK_E_TOOBIG, "a key has at most %d grants",
 		               CHECK_MAX_GRANTS);
 	while (err == 0 && record_list_next(&list, &item))
-		err = grant_resolve(op, item, &used, fault);
+		err = grant_resolve(op, item, count, &used, fault);
 	if (err)
 		return err;
 	/* when the key is shown, each grant has the connection's name beside the id */
@@ -131,7 +134,7 @@ static void note_limits(struct manage_op *op, const struct rate_limits *l)
 	              l->per_day, l->max_concurrent);
 }
 
-static int issue_begin(struct manage_op *op, struct rk_fault *fault)
+int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	const struct msg_key_issue *b = &op->body.key_issue;
 	const struct rate_limits limits = issued_limits(b);
@@ -150,10 +153,7 @@ static int issue_begin(struct manage_op *op, struct rk_fault *fault)
 		return err;
 	if (b->flags & ~(uint32_t)KEY_TRUSTED_ONLY)
 		return rk_fail(fault, RK_E_INVALID, "the key has an unknown option");
-	op->key.lists = malloc(MSG_MAX_GRANTS + MSG_MAX_LIST);
-	if (!op->key.lists)
-		return rk_fail(fault, RK_E_NOMEM, "out of memory");
-	if ((err = grants_resolve(op, fault)) ||
+	if ((err = manage_grants_resolve(op, b->grants, fault)) ||
 	    (err = check_cidrs(b->cidrs, op->key.lists + MSG_MAX_GRANTS, &used, fault)) ||
 	    (err = key_make(op, fault)))
 		return err;
@@ -180,6 +180,7 @@ static struct store_key issued(const struct manage_op *op)
 	    .expires_ms = op->key.expires_ms,
 	    .limits = issued_limits(b),
 	    .flags = b->flags,
+	    .minted_by = op->key.minted_by,
 	};
 
 	memcpy(k.digest, op->key.digest, sizeof k.digest);
@@ -187,31 +188,38 @@ static struct store_key issued(const struct manage_op *op)
 	return k;
 }
 
-static int issue_store(struct manage_op *op, struct rk_fault *fault)
+int manage_issue_store(struct manage_op *op, struct rk_fault *fault)
 {
 	struct store_key k = issued(op);
 
 	return store_key_add(op->k->store, &k, fault);
 }
 
-static int issue_apply(struct manage_op *op, struct rk_fault *fault)
+int manage_issue_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	struct store_key k = issued(op);
 
 	return index_add_key(op->k->index, &k, &op->key.key, fault);
 }
 
-static void issue_answer(struct manage_op *op)
+void manage_issue_answer(struct manage_op *op)
 {
 	manage_send_key(op, op->key.key, rk_secret_slice(&op->key.text));
 }
 
+int manage_key_recall(struct manage_op *op, struct rk_fault *fault)
+{
+	op->key.key = index_key_by_id(op->k->index, rk_str(op->target));
+	return op->key.key ? 0 : rk_fail(fault, RK_E_NOTFOUND, "no such key");
+}
+
 const struct mutation mutation_key_issue = {
     .action = "key.issue",
-    .begin = issue_begin,
-    .store = issue_store,
-    .apply = issue_apply,
-    .answer = issue_answer,
+    .begin = manage_issue_begin,
+    .store = manage_issue_store,
+    .apply = manage_issue_apply,
+    .answer = manage_issue_answer,
+    .recall = manage_key_recall,
 };
 
 /* ---- key.revoke ---- */
@@ -232,10 +240,21 @@ static int revoke_at_once(struct manage_op *op, struct rk_fault *fault)
 	return 0;
 }
 
+/* Also with the management key that minted it. */
+static bool is_undurable(const struct manage_op *op)
+{
+	const struct index_key *k = op->key.key;
+	const struct mgmt_entry *minter =
+	    k->minted_by ? mgmt_keys_by_number(op->k->mgmt_keys, k->minted_by) : NULL;
+
+	return manage_is_undurable(op->m, op->key.id) ||
+	       (minter && manage_is_undurable(op->m, minter->id));
+}
+
 static int revoke_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	(void)fault;
-	return !op->key.changed && !manage_is_undurable(op->m, op->key.id);
+	return !op->key.changed && !is_undurable(op);
 }
 
 static int revoke_store(struct manage_op *op, struct rk_fault *fault)
@@ -298,6 +317,7 @@ static int extend_apply(struct manage_op *op, struct rk_fault *fault)
 	(void)fault;
 	k->expires_ms = op->key.expires_ms;
 	k->revision++;
+	mgmt_keys_extended(op->k->mgmt_keys, k, op->now_ms);
 	pipeline_expiry_changed(op->k->pipeline, k);
 	return 0;
 }
@@ -308,4 +328,5 @@ const struct mutation mutation_key_extend = {
     .store = extend_store,
     .apply = extend_apply,
     .answer = key_answer,
+    .recall = manage_key_recall,
 };

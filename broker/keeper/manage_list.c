@@ -79,7 +79,7 @@ static bool key_matches(const struct manage_op *op, const struct index_key *k)
 {
 	const struct manage_list *l = op->list;
 
-	if (op->body.list.live_only && !key_is_live(l, k))
+	if ((op->body.list.live_only && !key_is_live(l, k)) || !manage_key_visible(op, k))
 		return false;
 	if (l->by_holder &&
 	    (k->kind != l->kind || (l->holder.n && !rk_slice_is(l->holder, k->holder))))
@@ -113,7 +113,7 @@ static int key_filters(struct manage_op *op, struct rk_fault *fault)
 	}
 	if (b->after.n) {
 		l->key = index_key_by_id(op->k->index, b->after);
-		if (!l->key)
+		if (!l->key || !manage_key_visible(op, l->key))
 			return rk_fail(fault, RK_E_NOTFOUND,
 			               "the key to go on after does not exist");
 	}

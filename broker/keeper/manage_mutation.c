@@ -278,13 +278,28 @@ static void prepare_work(struct worker_job *job)
 	op->err = op->mutation->prepare(op, &op->fault);
 }
 
+/* The management key that brought it may have been revoked, or have expired, since. */
+static int check_caller(const struct manage_op *op, struct rk_fault *fault)
+{
+	const struct mgmt_entry *e;
+
+	if (!op->mgmt_key || is_urgent(op))
+		return 0;
+	e = mgmt_keys_by_number(op->k->mgmt_keys, op->mgmt_key);
+	if (e && mgmt_entry_live(e, op->now_ms))
+		return 0;
+	return rk_fail(fault, RK_E_AUTH, "the management key is not valid any more");
+}
+
 static void begin(struct manage_op *op)
 {
 	struct rk_fault fault = {""};
 	int err;
 
 	op->now_ms = rk_wall_ms();
-	err = op->mutation->begin(op, &fault);
+	err = check_caller(op, &fault);
+	if (!err)
+		err = op->mutation->begin(op, &fault);
 	if (err < 0) {
 		end_error(op, err, &fault);
 	} else if (err > 0) {

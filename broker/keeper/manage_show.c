@@ -128,6 +128,8 @@ static enum key_state key_state(const struct index_key *k, int64_t now_ms)
 
 void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slice text)
 {
+	const struct mgmt_entry *minter =
+	    key->minted_by ? mgmt_keys_by_number(op->k->mgmt_keys, key->minted_by) : NULL;
 	char id[RELAY_KEY_ID + 5], masked[RELAY_KEY_MASKED];
 	struct msg_key_info info;
 
@@ -151,6 +153,7 @@ void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slic
 	    .in_flight = key->in_flight,
 	    .flags = key->flags,
 	    .revision = key->revision,
+	    .minted_by = rk_str(minter ? minter->id : NULL),
 	};
 	if (key->rate) {
 		info.rate_per_minute = key->rate->limits.per_minute;
@@ -164,7 +167,7 @@ void manage_key_get(struct manage_op *op)
 {
 	struct rk_fault fault;
 	struct index_key *k;
-	int err = index_key_resolve(op->k->index, op->body.ref.ref, &k, &fault);
+	int err = manage_find_key(op, op->body.ref.ref, &k, &fault);
 
 	if (err) {
 		manage_end(op, err, fault.text);

@@ -181,8 +181,8 @@ int store_mgmt_revoke(struct store *s, uint32_t number, int64_t revoked_ms,
 
 	if (!err)
 		err = db_run(s->db,
-		             "UPDATE management_key SET revoked_ms = ?, "
-		             "revision = revision + 1 WHERE n = ?",
+		             "UPDATE management_key SET revoked_ms = CASE WHEN revoked_ms = 0 "
+		             "THEN ? ELSE revoked_ms END, revision = revision + 1 WHERE n = ?",
 		             DB_VALUES(DB_INT(revoked_ms), DB_INT(number)), &changed, fault,
 		             "cannot revoke the management key");
 	err = one_row(err, changed, rk_str("the management key"), fault);

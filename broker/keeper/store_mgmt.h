@@ -41,8 +41,8 @@ struct store_cascade {
 };
 void store_cascade_free(struct store_cascade *c);
 
-/* With `cascade` (empty; may be NULL), every relay key that it minted as well and in the same
- * transaction: all or none. */
+/* One that is revoked stays so since when it was. With `cascade` (empty; may be NULL), every
+ * relay key that it minted as well and in the same transaction: all or none. */
 RK_MUST_CHECK int store_mgmt_revoke(struct store *s, uint32_t number, int64_t revoked_ms,
                                     struct store_cascade *cascade, struct rk_fault *fault);
 

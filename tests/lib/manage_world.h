@@ -519,6 +519,9 @@ static int world_setup(void **state)
 	assert_int_equal(worker_pool_new(w->k.loop, "store", 1, &w->k.store_pool), 0);
 	assert_int_equal(worker_pool_new(w->k.loop, "reader", 2, &w->k.reader_pool), 0);
 	assert_int_equal(index_new(&w->k.index), 0);
+	assert_int_equal(mgmt_keys_new(&w->k.mgmt_keys), 0);
+	assert_int_equal(users_new(&w->k.users), 0);
+	assert_int_equal(mgmt_auth_new(&w->k.mgmt_auth), 0);
 	assert_int_equal(relay_links_new(w->k.loop, &w->k.relays), 0);
 	assert_int_equal(notices_new(&w->k, &w->k.notices), 0);
 	assert_int_equal(dispatch_new(&w->k, &w->k.dispatch), 0);
@@ -556,6 +559,9 @@ static int world_teardown(void **state)
 	dispatch_free(w->k.dispatch);
 	hooks_free(w->k.hooks);
 	settings_box_free(w->k.settings);
+	mgmt_auth_free(w->k.mgmt_auth);
+	mgmt_keys_free(w->k.mgmt_keys);
+	users_free(w->k.users);
 	index_free(w->k.index);
 	event_free(w->tick);
 	loop_free(w->k.loop);
