@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "keeper/recent_keys.h"
 
 static void change(struct manage_op *op)
 {
@@ -186,6 +187,7 @@ static void manage_destroy(struct manage *m)
 		m->undurable = u->next;
 		free(u);
 	}
+	recent_keys_free(m->recent);
 	if (m->wake)
 		event_free(m->wake);
 	if (m->wake_fd >= 0)
@@ -276,6 +278,10 @@ static int op_new(struct manage *m, struct manage_caller *c, const struct manage
 	op->role = (uint8_t)c->role;
 	op->mgmt_key = c->mgmt_key;
 	op->if_revision = c->if_revision;
+	/* what nobody did, anybody could ask for again */
+	if (c->role != ROLE_NOBODY)
+		snprintf(op->idempotency_key, sizeof op->idempotency_key, "%s",
+		         c->idempotency_key);
 	op->caller = c;
 	c->op = op;
 	*out = op;
@@ -420,7 +426,7 @@ int manage_new(struct keeper *k, struct manage **out)
 	if (m->wake_fd >= 0)
 		m->wake =
 		    event_new(loop_base(k->loop), m->wake_fd, EV_READ | EV_PERSIST, on_wake, m);
-	if (!m->wake || event_add(m->wake, NULL) < 0) {
+	if (!m->wake || event_add(m->wake, NULL) < 0 || recent_keys_new(k->loop, &m->recent)) {
 		manage_destroy(m);
 		return RK_E_IO;
 	}
@@ -437,6 +443,8 @@ void manage_free(struct manage *m)
 	mutation_drop_queue(m);
 	event_free(m->wake);
 	m->wake = NULL;
+	recent_keys_free(m->recent);
+	m->recent = NULL;
 	for (op = m->ops; op; op = next) {
 		next = op->next;
 		event_free(op->again);

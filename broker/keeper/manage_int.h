@@ -84,7 +84,8 @@ struct change_key {
 	struct rk_slice grants, cidrs;
 	int64_t expires_ms, revoked_ms;
 	uint32_t minted_by;
-	bool changed; /* by at_once */
+	bool recalled; /* it was made by an earlier command */
+	bool changed;  /* by at_once */
 };
 
 /* A management key, or what one mints. */
@@ -117,13 +118,16 @@ struct manage_op {
 	uint8_t role;
 	uint32_t mgmt_key;
 	uint64_t if_revision;
+	char idempotency_key[MSG_MAX_IDEMPOTENCY_KEY + 1]; /* "": none, or it has no meaning */
 	struct event *again;
 
 	/* changes */
 	struct manage_op *queue_next;
 	int err; /* of the last job */
 	struct rk_fault fault;
-	int row_err; /* of an urgent change whose audit row failed */
+	void (*looked)(struct manage_op *op, int found, struct rk_fault *fault);
+	uint8_t digest[32]; /* of the command, under an idempotency key */
+	int row_err;        /* of an urgent change whose audit row failed */
 	char actor[64];
 	int64_t now_ms;                /* when its turn came */
 	char target[MSG_MAX_NAME + 1]; /* id of the object */
@@ -155,6 +159,7 @@ struct manage {
 	struct manage_op *running, *queue, **queue_tail; /* changes */
 	bool pumping, dying;
 	struct manage_undurable *undurable;
+	struct recent_keys *recent;
 	int wake_fd; /* reader threads write, the loop reads */
 	struct event *wake;
 	/* scratch of the loop's thread, for answers */
@@ -207,6 +212,24 @@ extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_c
 /* RK_E_STALE unless the object is of the revision that the caller meant. */
 RK_MUST_CHECK int manage_check_revision(const struct manage_op *op, uint32_t revision,
                                         struct rk_fault *fault);
+
+/* ---- manage_idem.c: a change under an idempotency key is made once ---- */
+
+static inline bool manage_has_idem(const struct manage_op *op)
+{
+	return op->idempotency_key[0] != '\0';
+}
+/* RK_E_AGAIN when another one under the same key waits or runs. */
+RK_MUST_CHECK int manage_idem_admit(const struct manage_op *op, struct rk_fault *fault);
+/* Looks for what was done; then `done`: > 0 when op->target was made, 0 when nothing was. */
+void manage_idem_look(struct manage_op *op,
+                      void (*done)(struct manage_op *op, int found, struct rk_fault *fault));
+/* Store worker: op->mutation->store, together with what is kept for the next time. */
+RK_MUST_CHECK int manage_idem_store(struct manage_op *op, struct rk_fault *fault);
+/* Makes the answer tell of op->target. */
+RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *fault);
+/* A key was made: its text may be asked for once more. */
+void manage_idem_remember(struct manage_op *op);
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 

@@ -129,6 +129,7 @@ static void end_ok(struct manage_op *op)
 	struct manage *m = op->m;
 
 	leave(op);
+	manage_idem_remember(op);
 	op->mutation->answer(op);
 	manage_finish(op);
 	pump(m);
@@ -215,7 +216,7 @@ static void store_work(struct worker_job *job)
 	struct manage_op *op = (struct manage_op *)job;
 
 	op->fault.text[0] = '\0';
-	op->err = op->mutation->store(op, &op->fault);
+	op->err = manage_idem_store(op, &op->fault);
 }
 
 static void submit_store(struct manage_op *op)
@@ -291,15 +292,11 @@ static int check_caller(const struct manage_op *op, struct rk_fault *fault)
 	return rk_fail(fault, RK_E_AUTH, "the management key is not valid any more");
 }
 
-static void begin(struct manage_op *op)
+static void begin_now(struct manage_op *op)
 {
 	struct rk_fault fault = {""};
-	int err;
+	int err = op->mutation->begin(op, &fault);
 
-	op->now_ms = rk_wall_ms();
-	err = check_caller(op, &fault);
-	if (!err)
-		err = op->mutation->begin(op, &fault);
 	if (err < 0) {
 		end_error(op, err, &fault);
 	} else if (err > 0) {
@@ -311,6 +308,37 @@ static void begin(struct manage_op *op)
 	} else {
 		write_row(op);
 	}
+}
+
+static void looked(struct manage_op *op, int found, struct rk_fault *fault)
+{
+	if (cut_short(op))
+		return;
+	if (found > 0) {
+		found = manage_idem_recall(op, fault);
+		found = found ? found : 1;
+	}
+	if (found > 0)
+		end_ok(op);
+	else if (found < 0)
+		end_error(op, found, fault);
+	else
+		begin_now(op);
+}
+
+static void begin(struct manage_op *op)
+{
+	struct rk_fault fault = {""};
+	int err;
+
+	op->now_ms = rk_wall_ms();
+	err = check_caller(op, &fault);
+	if (err)
+		end_error(op, err, &fault);
+	else if (manage_has_idem(op))
+		manage_idem_look(op, looked);
+	else
+		begin_now(op);
 }
 
 static void pump(struct manage *m)
@@ -336,7 +364,11 @@ void mutation_start(struct manage_op *op)
 	int err = 0;
 
 	snprintf(op->actor, sizeof op->actor, "%s", op->caller->actor);
+	/* containment does not wait to be looked up, and twice is as good as once */
 	if (is_urgent(op))
+		op->idempotency_key[0] = '\0';
+	err = manage_idem_admit(op, &fault);
+	if (!err && is_urgent(op))
 		err = op->mutation->at_once(op, &fault);
 	if (err < 0) {
 		manage_end(op, err, fault.text);
