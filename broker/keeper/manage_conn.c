@@ -427,10 +427,19 @@ static void remove_answer(struct manage_op *op)
 	manage_send(op, MSG_DONE, &done);
 }
 
+/* It is gone either way. */
+static int remove_recall(struct manage_op *op, struct rk_fault *fault)
+{
+	(void)op;
+	(void)fault;
+	return 0;
+}
+
 const struct mutation mutation_conn_remove = {
     .action = "connection.remove",
     .begin = remove_begin,
     .store = remove_store,
     .apply = remove_apply,
     .answer = remove_answer,
+    .recall = remove_recall,
 };

@@ -101,6 +101,12 @@ struct change_mgmt {
 	uint32_t sent; /* of a list */
 };
 
+struct change_user {
+	struct user_entry next; /* as it will be */
+	uint32_t number;        /* of a new one; the last one that was listed */
+	uint32_t sent;
+};
+
 enum { MUTATION_ACTION_MAX = 48 };
 
 /* One command from its start to its answer. */
@@ -139,6 +145,7 @@ struct manage_op {
 	struct change_settings *settings; /* manage_settings.c's */
 	struct change_hook *hook;         /* manage_hook.c's */
 	struct change_mgmt mgmt;
+	struct change_user user;
 
 	/* long answers */
 	struct delivery_read *deliveries; /* manage_delivery.c's */
@@ -207,7 +214,8 @@ void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
 extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_conn_identity,
     mutation_conn_proxy, mutation_conn_enable, mutation_conn_disable, mutation_conn_remove,
     mutation_key_issue, mutation_key_mint, mutation_key_revoke, mutation_key_extend,
-    mutation_mgmt_issue, mutation_mgmt_update, mutation_mgmt_revoke;
+    mutation_mgmt_issue, mutation_mgmt_update, mutation_mgmt_revoke, mutation_user_add,
+    mutation_user_update, mutation_user_remove;
 
 /* RK_E_STALE unless the object is of the revision that the caller meant. */
 RK_MUST_CHECK int manage_check_revision(const struct manage_op *op, uint32_t revision,
@@ -319,6 +327,10 @@ void manage_mgmt_get(struct manage_op *op);
 void manage_mgmt_list(struct manage_op *op);
 void manage_mgmt_list_resume(struct manage_op *op);
 void manage_mgmt_release(struct manage_op *op);
+
+void manage_user_get(struct manage_op *op);
+void manage_user_list(struct manage_op *op);
+void manage_user_list_resume(struct manage_op *op);
 
 void manage_status(struct manage_op *op);
 
