@@ -118,21 +118,23 @@ static bool has_grant(const struct index_key *k, const struct index_conn *c)
 }
 
 /* Names the last hurdle that any grant got to. */
-static enum reason check_grants(const struct msg_authorize *m, const struct authorized *out)
+static enum reason check_grants(const struct index_key *key, const struct index_conn *conn,
+                                struct rk_slice method, struct rk_slice path,
+                                struct rk_slice query_names)
 {
 	enum reason worst = REASON_METHOD_DENIED;
 
-	for (unsigned i = 0; i < out->key->grant_count; i++) {
-		const struct index_grant *g = out->key->grants[i];
+	for (unsigned i = 0; i < key->grant_count; i++) {
+		const struct index_grant *g = key->grants[i];
 
-		if (g->conn != out->conn || !method_matches(g->methods, m->method))
+		if (g->conn != conn || !method_matches(g->methods, method))
 			continue;
-		if (!path_matches(g->paths, out->path)) {
+		if (!path_matches(g->paths, path)) {
 			if (worst == REASON_METHOD_DENIED)
 				worst = REASON_PATH_DENIED;
 			continue;
 		}
-		if (!query_denied(g->deny_query, m->query_names))
+		if (!query_denied(g->deny_query, query_names))
 			return REASON_OK;
 		worst = REASON_QUERY_DENIED;
 	}
@@ -165,7 +167,7 @@ static enum reason decide(struct index *ix, const struct msg_authorize *m, bool 
 		out->detail = target_err_code(err);
 		return REASON_AMBIGUOUS_PATH;
 	}
-	return check_grants(m, out);
+	return check_grants(out->key, out->conn, m->method, out->path, m->query_names);
 }
 
 void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int64_t now_ms,
@@ -222,4 +224,15 @@ enum reason authorize_still(const struct index_key *key, const struct index_conn
 	if (conn->removed)
 		return REASON_NO_CONN;
 	return conn->enabled ? REASON_OK : REASON_CONN_DISABLED;
+}
+
+enum reason authorize_policy(const struct index_key *key, const struct index_conn *conn,
+                             const uint8_t client_ip[16], struct rk_slice method,
+                             struct rk_slice path, struct rk_slice query_names)
+{
+	if (!has_grant(key, conn))
+		return REASON_CONN_NOT_GRANTED;
+	if (!check_address(key, client_ip))
+		return REASON_IP_DENIED;
+	return check_grants(key, conn, method, path, query_names);
 }

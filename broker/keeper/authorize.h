@@ -47,4 +47,10 @@ enum reason authorize_still(const struct index_key *key, const struct index_conn
                             int64_t now_ms);
 enum reason authorize_key_still(const struct index_key *key, int64_t now_ms);
 
+/* Grants and addresses alone, for a request that was allowed when they were others. `path`: the
+ * full upstream path. */
+enum reason authorize_policy(const struct index_key *key, const struct index_conn *conn,
+                             const uint8_t client_ip[16], struct rk_slice method,
+                             struct rk_slice path, struct rk_slice query_names);
+
 #endif

@@ -114,6 +114,17 @@ RK_MUST_CHECK int index_add_conn(struct index *ix, const struct store_conn *c,
 RK_MUST_CHECK int index_add_key(struct index *ix, const struct store_key *k,
                                 struct index_key **out, struct rk_fault *fault);
 
+/*
+ * A change of a key in two steps: the members that `set` (enum key_set) names are compiled into
+ * *fresh, which can fail, and then take the place of the key's own, which cannot. What was
+ * compiled and is not assumed is dropped with index_key_drop(). Revision and the rest stay.
+ */
+RK_MUST_CHECK int index_key_compile(struct index *ix, const struct store_key *k, uint32_t set,
+                                    struct index_key *fresh, struct rk_fault *fault);
+void index_key_assume(struct index *ix, struct index_key *key, struct index_key *fresh,
+                      uint32_t set);
+void index_key_drop(struct index_key *fresh);
+
 /* Replaces blob, version and hint, and gives a new upstream_id. */
 RK_MUST_CHECK int index_conn_rotate(struct index *ix, struct index_conn *c,
                                     const struct store_credential *cred, int64_t now_ms);

@@ -231,6 +231,89 @@ int index_add_key(struct index *ix, const struct store_key *k, struct index_key 
 	return 0;
 }
 
+/* ---- changing ---- */
+
+int index_key_compile(struct index *ix, const struct store_key *k, uint32_t set,
+                      struct index_key *fresh, struct rk_fault *fault)
+{
+	const struct rate_limits any = {.per_minute = 1};
+	int err = 0;
+
+	*fresh = (struct index_key){.expires_ms = k->expires_ms, .flags = (uint8_t)k->flags};
+	if (set & KEY_SET_NAME)
+		err = text_intern(ix, k->name, &fresh->name, fault);
+	if (!err && set & KEY_SET_ENV)
+		err = text_intern(ix, k->env, &fresh->env, fault);
+	if (!err && set & KEY_SET_CIDRS)
+		err = cidrs_compile(ix, k->cidrs, fresh, fault);
+	if (!err && set & KEY_SET_GRANTS)
+		err = index_compile_grants(ix, k->grants, &fresh->grants, &fresh->grant_count,
+		                           fault);
+	/* for a key that has no limits so far; whether it gets one is known later */
+	if (!err && set & KEY_SET_LIMITS) {
+		err = rate_make(&any, &fresh->rate);
+		if (err)
+			return rk_fail(fault, err, "out of memory");
+		fresh->rate->limits = k->limits;
+	}
+	return err;
+}
+
+void index_key_drop(struct index_key *fresh)
+{
+	free(fresh->rate);
+	fresh->rate = NULL;
+}
+
+static void assume_limits(struct index *ix, struct index_key *key, struct index_key *fresh,
+                          uint32_t set)
+{
+	const struct rate_limits *from = &fresh->rate->limits;
+	struct rate_limits next = {0};
+
+	if (key->rate)
+		next = key->rate->limits;
+	if (set & KEY_SET_RATE_PER_MINUTE)
+		next.per_minute = from->per_minute;
+	if (set & KEY_SET_RATE_PER_DAY)
+		next.per_day = from->per_day;
+	if (set & KEY_SET_MAX_CONCURRENT)
+		next.max_concurrent = from->max_concurrent;
+	if (key->rate) {
+		/* what was counted stays, also while there is no limit to hold it against */
+		key->rate->limits = next;
+	} else if (rate_limits_any(&next)) {
+		key->rate = fresh->rate;
+		key->rate->limits = next;
+		fresh->rate = NULL;
+		ix->limited++;
+	}
+}
+
+void index_key_assume(struct index *ix, struct index_key *key, struct index_key *fresh,
+                      uint32_t set)
+{
+	if (set & KEY_SET_NAME)
+		key->name = fresh->name;
+	if (set & KEY_SET_ENV)
+		key->env = fresh->env;
+	if (set & KEY_SET_EXPIRY)
+		key->expires_ms = fresh->expires_ms;
+	if (set & KEY_SET_CIDRS) {
+		key->cidrs = fresh->cidrs;
+		key->cidr_count = fresh->cidr_count;
+	}
+	if (set & KEY_SET_GRANTS) {
+		key->grants = fresh->grants;
+		key->grant_count = fresh->grant_count;
+	}
+	if (set & KEY_SET_FLAGS)
+		key->flags = fresh->flags;
+	if (set & KEY_SET_LIMITS && fresh->rate)
+		assume_limits(ix, key, fresh, set);
+	index_key_drop(fresh);
+}
+
 /* ---- finding for people ---- */
 
 struct masked {

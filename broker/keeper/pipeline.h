@@ -145,6 +145,10 @@ void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason 
  */
 void pipeline_expiry_changed(struct pipeline *p, struct index_key *key);
 
+/* Grants or addresses of a key have changed: CUT for each of its requests in flight that they
+ * would not let pass any more. */
+void pipeline_policy_changed(struct pipeline *p, struct index_key *key);
+
 /* ---- live tail ---- */
 
 /* Called for each durable row, in order; row borrows until the return. seq, prev_hash, hash and

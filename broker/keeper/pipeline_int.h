@@ -3,6 +3,7 @@
  *
  *   pipeline.c          batches: opening, submitting, what a commit brings
  *   pipeline_request.c  the life of a request
+ *   pipeline_asked.c    what was asked for, judged again
  *   pipeline_unwrap.c   credentials of a batch, and who waits for them
  *   pipeline_token.c    the token lost and back
  *   pipeline_recover.c  the journal away and back
@@ -29,6 +30,17 @@ enum pl_state {
 	PL_RUNNING, /* DECISION allowed was sent */
 };
 
+enum { PL_ASKED = 208 };
+
+/* What a request asked for: enough to judge it again when its key's grants change. */
+struct pl_asked {
+	uint8_t client_ip[16];
+	uint16_t method_n, path_n, names_n; /* one behind the other in text, or in `more` */
+	bool lost;                          /* there was no memory for it */
+	char *more;                         /* owned; NULL: it fits into text */
+	char text[PL_ASKED];
+};
+
 struct pl_request {
 	struct pipeline *p;
 	struct index_request flight; /* in the index while it is an allowed request */
@@ -50,6 +62,7 @@ struct pl_request {
 	bool again;       /* a second decision was asked for */
 	bool resent;      /* after the request may have gone out */
 	bool dial;        /* wants what making a connection takes */
+	struct pl_asked asked;
 };
 
 /*
@@ -205,10 +218,18 @@ void pl_request_ready(struct pl_request *r, const struct pl_credential *c);
 void pl_request_failed(struct pl_request *r);
 void pl_requests_free(struct pipeline *p);
 
+/* The relay is told to end it, or is not told yet that it may go on. */
+void pl_request_cut(struct pl_request *r, enum reason reason);
+
 /* ---- pipeline_discover.c ---- */
 
 void pl_discoveries_link_gone(struct pipeline *p, const struct relay_link *link);
 void pl_discoveries_free(struct pipeline *p);
+
+/* ---- pipeline_asked.c ---- */
+
+void pl_asked_note(struct pl_asked *a, const struct msg_authorize *m, struct rk_slice path);
+void pl_asked_free(struct pl_asked *a);
 
 /* ---- pipeline_unwrap.c ---- */
 

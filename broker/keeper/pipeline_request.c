@@ -59,6 +59,7 @@ static void request_free(struct pipeline *p, struct pl_request *r)
 {
 	request_unlink(p, r);
 	pl_request_waits_no_more(r);
+	pl_asked_free(&r->asked);
 	if (r->flight.key) {
 		index_request_close(&r->flight);
 		p->counters.in_flight--;
@@ -355,6 +356,7 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 	}
 	if (d->key->rate)
 		rate_take(d->key->rate, now);
+	pl_asked_note(&r->asked, m, d->path);
 	index_request_open(&r->flight, d->key, d->conn);
 	p->counters.in_flight++;
 	d->key->last_used_ms = now_ms;
@@ -474,6 +476,14 @@ static void cut(struct pl_request *r, enum reason reason)
 		return;
 	r->cut = (uint16_t)reason;
 	relay_link_send(r->link, MSG_CUT, r->in_link.id, &m);
+}
+
+/* What waits for its decision finds it there (judge()). */
+void pl_request_cut(struct pl_request *r, enum reason reason)
+{
+	if (r->state == PL_WAITING && r->cut == REASON_OK)
+		r->cut = (uint16_t)reason;
+	cut(r, reason);
 }
 
 static struct pl_request *request_of(struct index_request *f)
