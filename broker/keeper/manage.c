@@ -104,6 +104,7 @@ static const struct manage_command commands[] = {
      .start = change,
      .release = manage_delivery_release,
      .mutation = &mutation_delivery_replay},
+    {.type = MSG_KEY_UPDATE, .may = MAY_OPERATE, .start = manage_key_update},
     {.type = MSG_KEY_MINT, .may = MAY_MINT, .start = change, .mutation = &mutation_key_mint},
     {.type = MSG_MGMT_ISSUE,
      .may = MAY_ADMIN,
@@ -224,6 +225,7 @@ void manage_op_free(struct manage_op *op)
 	manage_egress_free(&op->identity);
 	manage_egress_free(&op->proxy);
 	free(op->key.lists);
+	index_key_drop(&op->key.fresh);
 	manage_mgmt_release(op);
 	*op->prev = op->next;
 	if (op->next)
@@ -306,15 +308,15 @@ static int op_new(struct manage *m, struct manage_caller *c, const struct manage
 static void note_denied(struct manage *m, const struct manage_caller *c, enum ipc_type type)
 {
 	char detail[48];
-	const struct audit_row row = {
+	struct audit_row row = {
 	    .type = AUDIT_MANAGE,
 	    .actor = rk_str(c->actor),
 	    .action = rk_str("denied"),
 	    .target = rk_str(ipc_row(type)->name),
-	    .detail = rk_str(detail),
 	};
 
 	snprintf(detail, sizeof detail, "role=%s", mgmt_role_name(c->role));
+	row.detail = rk_str(detail);
 	if (c->role != ROLE_NOBODY && m->k->pipeline &&
 	    pipeline_append_row(m->k->pipeline, &row, NULL, NULL))
 		log_event(LOG_LEVEL_WARN, "denied", "actor", "%s: %s", c->actor,

@@ -84,8 +84,11 @@ struct change_key {
 	struct rk_slice grants, cidrs;
 	int64_t expires_ms, revoked_ms;
 	uint32_t minted_by;
-	bool recalled; /* it was made by an earlier command */
-	bool changed;  /* by at_once */
+	uint32_t flags;         /* of a changed key */
+	struct index_key fresh; /* what of it is new */
+	uint32_t overtaken;     /* members (enum key_set) that a later change is ahead of */
+	bool recalled;          /* it was made by an earlier command */
+	bool changed;           /* by at_once */
 };
 
 /* A management key, or what one mints. */
@@ -271,6 +274,9 @@ RK_MUST_CHECK int manage_issue_apply(struct manage_op *op, struct rk_fault *faul
 void manage_issue_answer(struct manage_op *op);
 RK_MUST_CHECK int manage_key_recall(struct manage_op *op, struct rk_fault *fault);
 
+/* Finds the key of a change and notes it in the audit row and for the store. */
+RK_MUST_CHECK int manage_key_take(struct manage_op *op, struct rk_slice ref,
+                                  struct rk_fault *fault);
 /* The key, if the caller may see it: a provisioner sees what it minted. */
 RK_MUST_CHECK int manage_find_key(const struct manage_op *op, struct rk_slice ref,
                                   struct index_key **out, struct rk_fault *fault);
@@ -316,6 +322,7 @@ void manage_delivery_release(struct manage_op *op);
 void manage_conn_get(struct manage_op *op);
 void manage_key_get(struct manage_op *op);
 void manage_conn_state(struct manage_op *op); /* enable or disable */
+void manage_key_update(struct manage_op *op); /* at once or not */
 
 void manage_conn_list(struct manage_op *op);
 void manage_conn_list_resume(struct manage_op *op);

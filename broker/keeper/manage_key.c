@@ -17,7 +17,7 @@ static void key_note(struct manage_op *op, const char id[RELAY_KEY_ID])
 }
 
 /* Finds the key; it stays where it is as long as the keeper runs. */
-static int key_take(struct manage_op *op, struct rk_slice ref, struct rk_fault *fault)
+int manage_key_take(struct manage_op *op, struct rk_slice ref, struct rk_fault *fault)
 {
 	struct index_key *k;
 	int err = manage_find_key(op, ref, &k, fault);
@@ -227,7 +227,7 @@ const struct mutation mutation_key_issue = {
 static int revoke_at_once(struct manage_op *op, struct rk_fault *fault)
 {
 	struct index_key *k;
-	int err = key_take(op, op->body.ref.ref, fault);
+	int err = manage_key_take(op, op->body.ref.ref, fault);
 
 	if (err)
 		return err;
@@ -286,7 +286,7 @@ static int extend_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	const struct msg_key_extend *b = &op->body.key_extend;
 	char text[RK_TIME_TEXT];
-	int err = key_take(op, b->ref, fault);
+	int err = manage_key_take(op, b->ref, fault);
 
 	if (err)
 		return err;
@@ -315,8 +315,10 @@ static int extend_apply(struct manage_op *op, struct rk_fault *fault)
 	struct index_key *k = op->key.key;
 
 	(void)fault;
-	k->expires_ms = op->key.expires_ms;
 	k->revision++;
+	if (op->key.overtaken & KEY_SET_EXPIRY)
+		return 0;
+	k->expires_ms = op->key.expires_ms;
 	mgmt_keys_extended(op->k->mgmt_keys, k, op->now_ms);
 	pipeline_expiry_changed(op->k->pipeline, k);
 	return 0;
