@@ -203,6 +203,7 @@ asan:
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend guide lifecycle
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli search proxy egress strict hostile mask websocket frontend lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench

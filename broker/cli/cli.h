@@ -145,11 +145,20 @@ void cli_egress_free(struct cli_egress *e);
 int cli_conn_set_identity(struct cli *c, int argc, char **argv);
 int cli_conn_set_proxy(struct cli *c, int argc, char **argv);
 
+/* ---- cmd_key.c, cmd_key_update.c ---- */
+
+/* One key, without its text. */
+int cli_show_key(struct cli *c, const struct msg_key_info *k);
+int cli_key_update(struct cli *c, int argc, char **argv);
+extern const char cli_key_update_usage[];
+
 /* ---- commands ---- */
 
 extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[];
 extern const struct cli_command cli_settings_commands[], cli_webhook_commands[],
     cli_delivery_commands[];
+extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[],
+    cli_mgmt_commands[], cli_user_commands[];
 int cli_setup(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_key_revoke(struct cli *c, int argc, char **argv);

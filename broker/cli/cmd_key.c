@@ -1,26 +1,12 @@
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/key_options.h"
 #include "cli/render.h"
-#include "ipc/catalogue_manage.h"
-#include "policy/rate.h"
-#include "policy/relay_key.h"
-
-enum { MAX_GRANTS = 16 };
-
-/* One --conn with the --method, --path and --deny-query that follow it. */
-struct grant_options {
-	const char *conn;
-	struct cli_list methods, paths, deny_query;
-};
 
 struct issue_options {
 	struct msg_key_issue issue;
-	struct grant_options *grants;
-	unsigned grant_count;
+	struct cli_grants *grants;
 	struct cli_list cidrs;
 	const char *holder;
 };
@@ -93,7 +79,7 @@ static void print_key(const json_t *doc)
 	}
 }
 
-static int show_key(struct cli *c, const struct msg_key_info *k)
+int cli_show_key(struct cli *c, const struct msg_key_info *k)
 {
 	json_t *doc = render_key(k);
 
@@ -104,144 +90,39 @@ static int show_key(struct cli *c, const struct msg_key_info *k)
 	return CLI_DONE;
 }
 
-/* All bytes to standard output without stdio: the key must not stay in its buffer. */
-static int write_out(struct rk_slice s)
-{
-	while (s.n) {
-		ssize_t n = write(STDOUT_FILENO, s.p, s.n);
-
-		if (n < 0)
-			return cli_fail(CLI_FAILED, "writing the output failed");
-		s = rk_slice_skip(s, (size_t)n);
-	}
-	return CLI_DONE;
-}
-
 /* The one time that the key is shown. */
 static int show_issued(struct cli *c, const struct msg_key_info *k)
 {
 	json_t *doc = render_key(k);
-	char head[128];
-	char *rest;
 	int status;
 
 	if (!c->json) {
 		fputs("key           ", stdout);
 		fflush(stdout);
-		status = write_out(k->key);
+		status = cli_write_out(k->key);
 		puts("");
 		print_key(doc);
 		puts("The key is shown this once only.");
 		json_decref(doc);
 		return status;
 	}
-	/* {"id":...,"key":...,<everything else>} */
-	snprintf(head, sizeof head, "{\"id\":\"%.*s\",\"key\":\"", RK_FMT(k->id));
-	json_object_del(doc, "id");
-	rest = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
-	if (!rest)
-		return cli_fail(CLI_FAILED, "out of memory");
-	fflush(stdout);
-	status = write_out(rk_str(head));
-	if (!status)
-		status = write_out(k->key);
-	if (!status)
-		status = write_out(rk_str("\","));
-	if (!status)
-		status = write_out(rk_str(rest + 1));
-	if (!status)
-		status = write_out(rk_str("\n"));
-	free(rest);
-	return status;
-}
-
-/* "app:web" into kind and name. */
-static int parse_holder(const char *text, struct msg_key_issue *issue)
-{
-	const char *colon = strchr(text, ':');
-	enum holder_kind kind;
-
-	if (!colon || !colon[1] ||
-	    holder_kind_parse(rk_slice(text, (size_t)(colon - text)), &kind))
-		return cli_fail(CLI_USAGE,
-		                "--holder: '%s' is not KIND:NAME with a kind of app, agent, "
-		                "person or vendor",
-		                text);
-	issue->kind = (uint8_t)kind;
-	issue->holder = rk_str(colon + 1);
-	return CLI_DONE;
-}
-
-/* A whole number from 1 to RATE_MAX. */
-static bool parse_limit(struct rk_slice text, uint32_t *out)
-{
-	uint64_t n;
-
-	if (!rk_slice_u64(text, &n) || n < 1 || n > RATE_MAX)
-		return false;
-	*out = (uint32_t)n;
-	return true;
-}
-
-/* "60/min" or "10000/day"; each at most once. */
-static int parse_rate(const char *text, struct msg_key_issue *issue)
-{
-	const char *slash = strchr(text, '/');
-	uint32_t *to = NULL;
-
-	if (slash && strcmp(slash, "/min") == 0)
-		to = &issue->rate_per_minute;
-	else if (slash && strcmp(slash, "/day") == 0)
-		to = &issue->rate_per_day;
-	if (to && *to)
-		return cli_fail(CLI_USAGE, "--rate: '%s' is a second rate for the same time",
-		                text);
-	if (!to || !parse_limit(rk_slice(text, (size_t)(slash - text)), to))
-		return cli_fail(CLI_USAGE, "--rate: '%s' is no rate: use 60/min or 10000/day",
-		                text);
-	return CLI_DONE;
-}
-
-static int parse_concurrent(const char *text, struct msg_key_issue *issue)
-{
-	if (!parse_limit(rk_str(text), &issue->max_concurrent))
-		return cli_fail(CLI_USAGE, "--concurrent: '%s' is no number of requests", text);
-	return CLI_DONE;
-}
-
-static struct grant_options *grant_now(struct issue_options *o, const char *option)
-{
-	if (o->grant_count)
-		return &o->grants[o->grant_count - 1];
-	cli_fail(CLI_USAGE, "%s belongs behind the --conn that it is for", option);
-	return NULL;
+	return cli_print_once(doc, k->id, "key", k->key);
 }
 
 static int issue_option(struct cli *c, struct issue_options *o, int opt, const char *arg)
 {
-	struct grant_options *g;
-
 	switch (opt) {
 	case 'c':
-		if (o->grant_count == MAX_GRANTS)
-			return cli_fail(CLI_USAGE, "at most %d --conn", MAX_GRANTS);
-		o->grants[o->grant_count++].conn = arg;
-		return CLI_DONE;
+		return cli_grants_conn(o->grants, arg);
 	case 'm':
-		g = grant_now(o, "--method");
-		return g ? cli_list_add(&g->methods, arg) : CLI_USAGE;
 	case 'p':
-		g = grant_now(o, "--path");
-		return g ? cli_list_add(&g->paths, arg) : CLI_USAGE;
 	case 'q':
-		g = grant_now(o, "--deny-query");
-		return g ? cli_list_add(&g->deny_query, arg) : CLI_USAGE;
+		return cli_grants_add(o->grants, opt, arg);
 	case 'i':
 		return cli_list_add(&o->cidrs, arg);
 	case 'h':
 		o->holder = arg;
-		return parse_holder(arg, &o->issue);
+		return cli_parse_holder(arg, &o->issue.kind, &o->issue.holder);
 	case 't':
 		return cli_parse_ttl(arg, &o->issue.ttl_ms);
 	case 'x':
@@ -253,42 +134,15 @@ static int issue_option(struct cli *c, struct issue_options *o, int opt, const c
 		o->issue.name = rk_str(arg);
 		return CLI_DONE;
 	case 'r':
-		return parse_rate(arg, &o->issue);
+		return cli_parse_rate(arg, &o->issue.rate_per_minute, &o->issue.rate_per_day);
 	case 'o':
-		return parse_concurrent(arg, &o->issue);
+		return cli_parse_concurrent(arg, &o->issue.max_concurrent);
 	case 'j':
 		c->json = true;
 		return CLI_DONE;
 	default:
 		return CLI_USAGE;
 	}
-}
-
-/* Encodes the grants into list[cap]. */
-static int encode_grants(const struct issue_options *o, char *list, size_t cap, size_t *used)
-{
-	static char one[MSG_MAX_GRANT];
-
-	for (unsigned i = 0; i < o->grant_count; i++) {
-		const struct grant_options *g = &o->grants[i];
-		struct msg_grant grant = {
-		    .conn = rk_str(g->conn),
-		    .methods = cli_list_slice(&g->methods),
-		    .paths = cli_list_slice(&g->paths),
-		    .deny_query = cli_list_slice(&g->deny_query),
-		};
-		ssize_t n = record_encode(&msg_grant_desc, &grant, one, sizeof one);
-
-		if (n < 0 || record_list_add(list, cap, used, rk_slice(one, (size_t)n)))
-			return cli_fail(
-			    CLI_USAGE, "too many or too long --method, --path or --deny-query");
-		if (!g->methods.used || !g->paths.used)
-			fprintf(stderr,
-			        "relaykey: warning: without --method and --path the key may do "
-			        "nothing on '%s'\n",
-			        g->conn);
-	}
-	return CLI_DONE;
 }
 
 static int key_issue(struct cli *c, int argc, char **argv)
@@ -309,11 +163,9 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
-	static struct grant_options grants[MAX_GRANTS];
-	static struct issue_options o = {.grants = grants};
-	static char encoded[MSG_MAX_GRANTS];
+	static struct cli_grants grants;
+	static struct issue_options o = {.grants = &grants};
 	struct ipc_message m;
-	size_t used = 0;
 	int opt, status;
 
 	optind = 0;
@@ -323,14 +175,13 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	}
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "'%s' is no option", argv[optind]);
-	if (!o.grant_count || !o.holder)
+	if (!grants.count || !o.holder)
 		return cli_fail(CLI_USAGE, "--conn and --holder are needed");
 	if (o.issue.ttl_ms && o.issue.expires_ms)
 		return cli_fail(CLI_USAGE, "--ttl or --expires, not both");
-	status = encode_grants(&o, encoded, sizeof encoded, &used);
+	status = cli_grants_encode(&grants, &o.issue.grants);
 	if (status)
 		return status;
-	o.issue.grants = rk_slice(encoded, used);
 	o.issue.cidrs = cli_list_slice(&o.cidrs);
 	status = cli_call(c, MSG_KEY_ISSUE, &o.issue, MSG_KEY_INFO, &m);
 	return status ? status : show_issued(c, &m.body.key_info);
@@ -432,7 +283,7 @@ static int key_by_ref(struct cli *c, int argc, char **argv, enum ipc_type type)
 		puts("real key: untouched");
 		return CLI_DONE;
 	}
-	return show_key(c, &m.body.key_info);
+	return cli_show_key(c, &m.body.key_info);
 }
 
 static int key_show(struct cli *c, int argc, char **argv)
@@ -476,7 +327,7 @@ static int key_extend(struct cli *c, int argc, char **argv)
 		return cli_fail(CLI_USAGE, "--ttl or --expires is needed, not both");
 	body.ref = rk_str(argv[optind]);
 	status = cli_call(c, MSG_KEY_EXTEND, &body, MSG_KEY_INFO, &m);
-	return status ? status : show_key(c, &m.body.key_info);
+	return status ? status : cli_show_key(c, &m.body.key_info);
 }
 
 const char cli_revoke_usage[] =
@@ -498,6 +349,7 @@ const struct cli_command cli_key_commands[] = {
      "[--json]\n"},
     {"show", key_show, "usage: relaykey key show KEY|ID|rk_vendor...91k [--json]\n"},
     {"revoke", cli_key_revoke, "usage: relaykey key revoke KEY|ID|rk_vendor...91k [--json]\n"},
+    {"update", cli_key_update, cli_key_update_usage},
     {"extend", key_extend,
      "usage: relaykey key extend KEY|ID|rk_vendor...91k (--ttl 7d | --expires DATE) "
      "[--json]\n"},

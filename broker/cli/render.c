@@ -63,7 +63,7 @@ json_t *render_conn(const struct msg_conn_info *c)
 
 	return json_pack(
 	    "{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:b, s:b, s:i, s:i, s:o, s:o, "
-	    "s:o, s:o, s:i, s:o, s:o, s:b}",
+	    "s:o, s:o, s:i, s:o, s:o, s:b, s:I}",
 	    "id", render_text(c->id), "name", render_text(c->name), "provider",
 	    optional(c->provider), "base_url", render_text(c->base_url), "auth",
 	    render_list(c->auth), "enabled", c->enabled, "allow_private",
@@ -75,7 +75,7 @@ json_t *render_conn(const struct msg_conn_info *c)
 	    render_text(c->secret_hint), "created", render_time(c->created_ms), "updated",
 	    render_time(c->updated_ms), "live_keys", (int)c->live_keys, "client_certificate",
 	    certificate, "egress_proxy", optional(c->egress), "egress_proxy_secret",
-	    c->proxy_secret);
+	    c->proxy_secret, "revision", (json_int_t)c->revision);
 }
 
 static json_t *render_grant(struct rk_slice encoded)
@@ -118,7 +118,7 @@ json_t *render_key(const struct msg_key_info *k)
 		json_array_append_new(grants, render_grant(item));
 	return json_pack(
 	    "{s:o, s:o, s:s, s:{s:s, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:i, s:{s:o, s:o, s:o}}",
+	    "s:i, s:{s:o, s:o, s:o}, s:b, s:o, s:I}",
 	    "id", render_text(k->id), "masked", render_text(k->masked), "state",
 	    key_state(k->state), "holder", "kind", holder_kind_name((enum holder_kind)k->kind),
 	    "name", render_text(k->holder), "name", optional(k->name), "environment",
@@ -126,7 +126,9 @@ json_t *render_key(const struct msg_key_info *k)
 	    render_time(k->created_ms), "expires", render_time(k->expires_ms), "revoked",
 	    render_time(k->revoked_ms), "last_used", render_time(k->last_used_ms), "in_flight",
 	    (int)k->in_flight, "limits", "per_minute", limit(k->rate_per_minute), "per_day",
-	    limit(k->rate_per_day), "concurrent", limit(k->max_concurrent));
+	    limit(k->rate_per_day), "concurrent", limit(k->max_concurrent), "trusted_only",
+	    (int)(k->flags & 1), "minted_by", optional(k->minted_by), "revision",
+	    (json_int_t)k->revision);
 }
 
 json_t *render_status(const struct msg_status *s)
