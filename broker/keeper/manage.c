@@ -6,8 +6,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "keeper/recent_keys.h"
+
+enum { SWEEP_MS = 1000 };
 
 static void change(struct manage_op *op)
 {
@@ -203,6 +206,8 @@ static void manage_destroy(struct manage *m)
 		free(u);
 	}
 	recent_keys_free(m->recent);
+	if (m->sweep)
+		event_free(m->sweep);
 	if (m->wake)
 		event_free(m->wake);
 	if (m->wake_fd >= 0)
@@ -406,7 +411,7 @@ void manage_forget_key(struct manage *m, uint32_t number, const struct manage_op
 			continue;
 		}
 		op_forget(op);
-		refuse(c, RK_E_AUTH, rk_str("the management key was revoked"));
+		refuse(c, RK_E_AUTH, rk_str("the management key is not valid any more"));
 		op = m->ops; /* who was told may have ended others */
 	}
 }
@@ -430,8 +435,31 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* A key that expires ends what its bearer still reads: a live tail has no end of its own. */
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct manage *m = arg;
+	struct manage_op *op, *next;
+
+	(void)fd;
+	(void)what;
+	for (op = m->ops; op; op = next) {
+		const struct mgmt_entry *e =
+		    op->mgmt_key && op->caller && !op->mutation
+		        ? mgmt_keys_by_number(m->k->mgmt_keys, op->mgmt_key)
+		        : NULL;
+
+		next = op->next;
+		if (!e || mgmt_entry_live(e, rk_wall_ms()))
+			continue;
+		manage_forget_key(m, e->number, NULL);
+		next = m->ops; /* those that follow may be gone */
+	}
+}
+
 int manage_new(struct keeper *k, struct manage **out)
 {
+	static const struct timeval sweep = {.tv_sec = SWEEP_MS / 1000};
 	struct manage *m = calloc(1, sizeof *m);
 
 	if (!m)
@@ -442,7 +470,9 @@ int manage_new(struct keeper *k, struct manage **out)
 	if (m->wake_fd >= 0)
 		m->wake =
 		    event_new(loop_base(k->loop), m->wake_fd, EV_READ | EV_PERSIST, on_wake, m);
-	if (!m->wake || event_add(m->wake, NULL) < 0 || recent_keys_new(k->loop, &m->recent)) {
+	m->sweep = event_new(loop_base(k->loop), -1, EV_PERSIST, on_sweep, m);
+	if (!m->wake || event_add(m->wake, NULL) < 0 || recent_keys_new(k->loop, &m->recent) ||
+	    !m->sweep || event_add(m->sweep, &sweep) < 0) {
 		manage_destroy(m);
 		return RK_E_IO;
 	}
@@ -459,6 +489,8 @@ void manage_free(struct manage *m)
 	mutation_drop_queue(m);
 	event_free(m->wake);
 	m->wake = NULL;
+	event_free(m->sweep);
+	m->sweep = NULL;
 	recent_keys_free(m->recent);
 	m->recent = NULL;
 	for (op = m->ops; op; op = next) {

@@ -172,6 +172,7 @@ struct manage {
 	struct recent_keys *recent;
 	int wake_fd; /* reader threads write, the loop reads */
 	struct event *wake;
+	struct event *sweep; /* ends what callers with an expired key still read */
 	/* scratch of the loop's thread, for answers */
 	char url[BASE_URL_MAX + BASE_URL_HOST_MAX + 32];
 	char grant[MSG_MAX_GRANT + 2 * MSG_MAX_NAME];

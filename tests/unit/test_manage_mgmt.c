@@ -312,6 +312,25 @@ static void test_commands_of_a_revoked_key_end_and_what_waits_is_not_done(void *
 	free(third);
 }
 
+static void test_a_key_that_expires_ends_what_its_bearer_still_reads(void **state)
+{
+	struct msg_mgmt_issue issue = {
+	    .role = ROLE_AUDITOR, .name = rk_str("short"), .ttl_ms = 300};
+	struct msg_audit_query tail = {.mode = AUDIT_MODE_TAIL};
+	struct world *w = *state;
+	struct mgmt_held key;
+
+	mgmt_issue_from(w, &issue, &key);
+	mgmt_be(w, &w->b, &key);
+	world_start(w, &w->b, MSG_AUDIT_QUERY, &tail);
+	world_start(w, &w->a, MSG_AUDIT_QUERY, &tail);
+	world_turns(w);
+	assert_int_equal(w->b.done, 0);
+	WORLD_WAIT(w, w->b.done);
+	assert_int_equal(world_answer(&w->b, w->b.answers - 1, MSG_DONE)->done.err, RK_E_AUTH);
+	assert_int_equal(w->a.done, 0);
+}
+
 static void test_a_key_may_revoke_itself_and_hears_of_it(void **state)
 {
 	struct msg_mgmt_revoke m;
@@ -408,6 +427,7 @@ int main(void)
 	    TEST(test_an_expired_key_lets_nobody_in_until_it_is_extended),
 	    TEST(test_a_revoked_key_is_out_at_once_though_the_journal_is_slow),
 	    TEST(test_commands_of_a_revoked_key_end_and_what_waits_is_not_done),
+	    TEST(test_a_key_that_expires_ends_what_its_bearer_still_reads),
 	    TEST(test_a_key_may_revoke_itself_and_hears_of_it),
 	    TEST(test_what_it_minted_lives_on_unless_the_revocation_says_otherwise),
 	    TEST(test_a_cascade_that_could_not_be_stored_says_so_and_is_tried_again),
