@@ -98,18 +98,32 @@ static bool may_write(struct mgmt_auth *a, int64_t now_ms)
 	return a->rows++ < AUTH_MAX_ROWS;
 }
 
+/* Somebody at an address. */
+static void name_nobody(const struct msg_caller *m, char *out, size_t cap)
+{
+	char text[RK_IP_TEXT];
+	struct rk_ip ip;
+
+	memcpy(ip.b, m->client_ip, sizeof ip.b);
+	rk_ip_format(&ip, text);
+	snprintf(out, cap, "ip:%s", text);
+}
+
 static void write_row(struct keeper *k, const struct msg_caller *m, struct attempts *at,
                       const struct mgmt_entry *e, const char *why)
 {
-	char detail[96];
+	char detail[96], nobody[RK_IP_TEXT + 4];
 	struct audit_row row = {
 	    .type = AUDIT_MANAGE,
-	    .actor = rk_str(e ? e->id : "nobody"),
+	    .actor = rk_str(e ? e->id : NULL),
 	    .action = rk_str("authentication.failed"),
 	    .target = rk_str(e ? e->id : NULL),
 	    .user_agent = m->user_agent,
 	};
 
+	name_nobody(m, nobody, sizeof nobody);
+	if (!e)
+		row.actor = rk_str(nobody);
 	memcpy(row.client_ip, m->client_ip, sizeof row.client_ip);
 	if (at->unwritten)
 		snprintf(detail, sizeof detail, "%s, and %u more before", why, at->unwritten);
@@ -179,7 +193,7 @@ int mgmt_authenticate(struct keeper *k, const struct msg_caller *m, struct manag
 	struct mgmt_entry *e;
 	const char *wrong;
 
-	snprintf(who->actor, sizeof who->actor, "nobody");
+	name_nobody(m, who->actor, sizeof who->actor);
 	who->role = ROLE_NOBODY;
 	who->mgmt_key = 0;
 	who->idempotency_key[0] = '\0';

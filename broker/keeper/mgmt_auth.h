@@ -25,9 +25,9 @@ void mgmt_auth_free(struct mgmt_auth *a);
 
 /*
  * Fills actor, role, number of the key and the terms of the next command; ops and op are left
- * alone. 0 also without a credential: then the caller is nobody. RK_E_AUTH: not a key that is
- * good now; RK_E_AGAIN: the same after too many of these; RK_E_INVALID: the terms are
- * malformed; RK_E_STATE: sealed. After an error the caller is nobody, and must not run a
+ * alone. 0 also without a credential: then the caller is nobody, "ip:192.0.2.7". RK_E_AUTH: not
+ * a key that is good now; RK_E_AGAIN: the same after too many of these; RK_E_INVALID: the terms
+ * are malformed; RK_E_STATE: sealed. After an error the caller is nobody, and must not run a
  * command.
  */
 RK_MUST_CHECK int mgmt_authenticate(struct keeper *k, const struct msg_caller *m,

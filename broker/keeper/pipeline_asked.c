@@ -52,6 +52,6 @@ void pipeline_policy_changed(struct pipeline *p, struct index_key *key)
 		enum reason now = judge(r);
 
 		if (now != REASON_OK)
-			pl_request_cut(r, now);
+			pl_request_forbid(r, now);
 	}
 }

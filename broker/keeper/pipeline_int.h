@@ -219,7 +219,7 @@ void pl_request_failed(struct pl_request *r);
 void pl_requests_free(struct pipeline *p);
 
 /* The relay is told to end it, or is not told yet that it may go on. */
-void pl_request_cut(struct pl_request *r, enum reason reason);
+void pl_request_forbid(struct pl_request *r, enum reason reason);
 
 /* ---- pipeline_discover.c ---- */
 

@@ -479,7 +479,7 @@ static void cut(struct pl_request *r, enum reason reason)
 }
 
 /* What waits for its decision finds it there (judge()). */
-void pl_request_cut(struct pl_request *r, enum reason reason)
+void pl_request_forbid(struct pl_request *r, enum reason reason)
 {
 	if (r->state == PL_WAITING && r->cut == REASON_OK)
 		r->cut = (uint16_t)reason;

@@ -26,7 +26,7 @@ static void test_nobody_is_nobody_and_no_error(void **state)
 	assert_int_equal(mgmt_come(w, &w->b, ""), 0);
 	assert_int_equal(w->b.caller.role, ROLE_NOBODY);
 	assert_int_equal(w->b.caller.mgmt_key, 0);
-	assert_string_equal(w->b.caller.actor, "nobody");
+	assert_string_equal(w->b.caller.actor, "ip:192.0.2.7");
 }
 
 static void test_unknown_malformed_and_revoked_keys_get_one_answer_and_a_row_each(void **state)
@@ -46,7 +46,7 @@ static void test_unknown_malformed_and_revoked_keys_get_one_answer_and_a_row_eac
 	assert_int_equal(mgmt_come(w, &w->b, unknown), RK_E_AUTH);
 	WORLD_WAIT(w, rows_with(w, "authentication.failed") == 2);
 	assert_string_equal(world_last_row(w)->detail, "unknown");
-	assert_string_equal(world_last_row(w)->actor, "nobody");
+	assert_string_equal(world_last_row(w)->actor, "ip:192.0.2.7");
 	assert_int_equal(mgmt_come(w, &w->b, key.text), RK_E_AUTH);
 	WORLD_WAIT(w, rows_with(w, "authentication.failed") == 3);
 	assert_string_equal(world_last_row(w)->detail, "revoked");
