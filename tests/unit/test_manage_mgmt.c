@@ -4,6 +4,7 @@
  */
 #include "tests/lib/mgmt_scene.h"
 
+#include "keeper/mgmt_leak.h"
 #include "keeper/store_schema.h"
 
 static int setup(void **state)
@@ -413,6 +414,58 @@ static void test_a_cascade_that_could_not_be_stored_says_so_and_is_tried_again(v
 	assert_int_equal(live, index_key_by_id(w->k.index, rk_str(id))->revision);
 }
 
+/* ---- one that leaked ---- */
+
+static enum mgmt_leak leaked(struct world *w, const char *token, char id[MGMT_KEY_ID_TEXT])
+{
+	char masked[MGMT_KEY_MASKED];
+
+	return mgmt_key_revoke_leaked(w->m, "scanner:one", rk_str(token),
+	                              rk_str("https://example.com/a\nb"), id, masked);
+}
+
+static void test_a_leaked_key_is_revoked_at_once_and_stays_so(void **state)
+{
+	char id[MGMT_KEY_ID_TEXT], never[MGMT_KEY_MAX + 1];
+	struct world *w = *state;
+	struct mgmt_held key, other;
+	struct mgmt_key made;
+
+	mgmt_issue(w, ROLE_ADMIN, &key);
+	mgmt_issue(w, ROLE_ADMIN, &other);
+	never[mgmt_key_generate(ROLE_ADMIN, never, &made)] = '\0';
+	assert_int_equal(leaked(w, never, id), MGMT_LEAK_UNKNOWN);
+	assert_int_equal(leaked(w, "rk_mgmt_admin_x", id), MGMT_LEAK_UNKNOWN);
+	world_set(w, &w->hold_append, true);
+	assert_int_equal(leaked(w, key.text, id), MGMT_LEAK_REVOKED);
+	assert_string_equal(id, key.id);
+	assert_int_equal(mgmt_come(w, &w->b, key.text), RK_E_AUTH);
+	assert_int_equal(mgmt_come(w, &w->b, other.text), 0);
+	assert_int_equal(leaked(w, key.text, id), MGMT_LEAK_OVER);
+	world_set(w, &w->hold_append, false);
+	WORLD_WAIT(w, rows_with(w, "management_key.revoke") == 1);
+	WORLD_WAIT(w, rows_with(w, "key.leaked") == 1);
+	WORLD_WAIT(w, number(w, "SELECT count(*) FROM management_key WHERE revoked_ms > 0"));
+	for (unsigned i = 0; i < w->rows; i++)
+		assert_null(strstr(w->row[i].detail, key.text + 30));
+}
+
+static void test_a_leaked_key_whose_revocation_was_not_stored_is_tried_again(void **state)
+{
+	char id[MGMT_KEY_ID_TEXT];
+	struct world *w = *state;
+	struct mgmt_held key;
+
+	mgmt_issue(w, ROLE_ADMIN, &key);
+	exec(w, "CREATE TRIGGER no BEFORE UPDATE ON management_key BEGIN SELECT RAISE(FAIL, "
+	        "'no'); END");
+	assert_int_equal(leaked(w, key.text, id), MGMT_LEAK_REVOKED);
+	WORLD_WAIT(w, rows_with(w, "management_key.revoke.failed") == 1);
+	exec(w, "DROP TRIGGER no");
+	assert_int_equal(leaked(w, key.text, id), MGMT_LEAK_OVER);
+	WORLD_WAIT(w, number(w, "SELECT count(*) FROM management_key WHERE revoked_ms > 0"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
@@ -431,6 +484,8 @@ int main(void)
 	    TEST(test_a_key_may_revoke_itself_and_hears_of_it),
 	    TEST(test_what_it_minted_lives_on_unless_the_revocation_says_otherwise),
 	    TEST(test_a_cascade_that_could_not_be_stored_says_so_and_is_tried_again),
+	    TEST(test_a_leaked_key_is_revoked_at_once_and_stays_so),
+	    TEST(test_a_leaked_key_whose_revocation_was_not_stored_is_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, world_arena, NULL);
