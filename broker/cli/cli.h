@@ -145,12 +145,15 @@ void cli_egress_free(struct cli_egress *e);
 int cli_conn_set_identity(struct cli *c, int argc, char **argv);
 int cli_conn_set_proxy(struct cli *c, int argc, char **argv);
 
-/* ---- cmd_key.c, cmd_key_update.c ---- */
+/* ---- cmd_key.c, cmd_key_update.c, cmd_key_mint.c ---- */
 
 /* One key, without its text. */
 int cli_show_key(struct cli *c, const struct msg_key_info *k);
+/* The one time that it is shown with it. */
+int cli_show_issued_key(struct cli *c, const struct msg_key_info *k);
 int cli_key_update(struct cli *c, int argc, char **argv);
-extern const char cli_key_update_usage[];
+int cli_key_mint(struct cli *c, int argc, char **argv);
+extern const char cli_key_update_usage[], cli_key_mint_usage[];
 
 /* ---- commands ---- */
 

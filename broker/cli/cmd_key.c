@@ -91,7 +91,7 @@ int cli_show_key(struct cli *c, const struct msg_key_info *k)
 }
 
 /* The one time that the key is shown. */
-static int show_issued(struct cli *c, const struct msg_key_info *k)
+int cli_show_issued_key(struct cli *c, const struct msg_key_info *k)
 {
 	json_t *doc = render_key(k);
 	int status;
@@ -184,7 +184,7 @@ static int key_issue(struct cli *c, int argc, char **argv)
 		return status;
 	o.issue.cidrs = cli_list_slice(&o.cidrs);
 	status = cli_call(c, MSG_KEY_ISSUE, &o.issue, MSG_KEY_INFO, &m);
-	return status ? status : show_issued(c, &m.body.key_info);
+	return status ? status : cli_show_issued_key(c, &m.body.key_info);
 }
 
 static int key_list(struct cli *c, int argc, char **argv)
@@ -344,6 +344,7 @@ const struct cli_command cli_key_commands[] = {
      "  refused; '*' is every method, '/**' every path. Several --conn, each followed by\n"
      "  its own --method, --path and --deny-query, make several grants. --rate and\n"
      "  --concurrent are for the key as a whole.\n"},
+    {"mint", cli_key_mint, cli_key_mint_usage},
     {"list", key_list,
      "usage: relaykey key list [--conn NAME] [--holder KIND:NAME] [--live] [--limit N] "
      "[--json]\n"},

@@ -84,6 +84,21 @@ test('a management key is extended, renamed and revoked, and stays so over a res
   assert.ok((await rows('management_key.revoke')).some((r) => r.target === k.id));
 });
 
+// ---- delegated credentials
+
+test('a minted key is shown once, works, and ends by itself', async () => {
+  const args = ['key', 'mint', '--conn', 'mock', '--method', 'GET', '--path', '/v1/x', '--name', 'agent-run', '--holder', 'runner', '--ttl', '2s'];
+  const k = await broker.json(args);
+  assert.match(k.key, /^rk_agent_[0-9A-Za-z]{46}$/);
+  assert.deepEqual([k.name, k.holder, k.minted_by], ['agent-run', { kind: 'agent', name: 'runner' }, null]);
+  assert.equal(await statusWith(k.key), 200);
+  assert.equal(await statusWith(k.key, '/mock/y'), 403);
+  assert.match((await cli(args)).stdout, /shown this once only/);
+  assert.match((await cli(args.slice(0, -4), 1)).stderr, /holder/);
+  assert.equal((await broker.json([...args, '--kind', 'app'])).holder.kind, 'app');
+  await until(async () => await statusWith(k.key) === 401, 'the end of the key', 4000);
+});
+
 // ---- changing relay keys
 
 test('a key is changed member by member, and says of what revision it is', async () => {
@@ -175,6 +190,7 @@ test('wrong usage is 2, with the usage on standard error', async () => {
     ['mgmt', 'show'], ['mgmt', 'show', 'a', 'b'], ['mgmt', 'list', 'more'], ['mgmt', 'list', '--limit', 'x'], ['mgmt', 'revoke'], ['mgmt', 'extend', 'x'],
     ['mgmt', 'extend', 'x', '--never', '--ttl', '1h'], ['key', 'update'], ['key', 'update', 'x'], ['key', 'update', 'x', '--ttl', '1h', '--never'],
     ['key', 'update', 'x', '--ip', '10.0.0.0/8', '--any-ip'], ['key', 'update', 'x', '--rate', 'none'], ['key', 'update', 'x', '--rate', 'none/hour'], ['key', 'update', 'x', '--concurrent', '0'],
+    ['key', 'mint'], ['key', 'mint', '--conn', 'mock', '--method', 'GET'], ['key', 'mint', '--conn', 'a', '--conn', 'b', '--method', 'GET', '--path', '/x'],
     ['key', 'update', 'x', '--trusted-only', 'maybe'], ['key', 'update', 'x', '--path', '/**'], ['user'], ['user', 'add'], ['user', 'add', 'x'], ['user', 'add', 'x', '--role', 'root'],
     ['user', 'update', 'x'], ['user', 'update', 'x', '--enable', '--disable'], ['user', 'show'], ['user', 'list', 'more'], ['user', 'remove']];
   for (const args of wrong) {
