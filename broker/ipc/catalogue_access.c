@@ -101,7 +101,7 @@ static const struct record_field msg_key_update_fields[] = {
 
 static const struct record_field msg_user_add_fields[] = {
     RF_BYTES(struct msg_user_add, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_user_add, email, MSG_MAX_EMAIL),
+    RF_BYTES(struct msg_user_add, email, MSG_MAX_USER_EMAIL),
     RF_U8(struct msg_user_add, role),
 };
 
@@ -109,7 +109,7 @@ static const struct record_field msg_user_update_fields[] = {
     RF_BYTES(struct msg_user_update, ref, MSG_MAX_KEY),
     RF_U32(struct msg_user_update, set),
     RF_BYTES(struct msg_user_update, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_user_update, email, MSG_MAX_EMAIL),
+    RF_BYTES(struct msg_user_update, email, MSG_MAX_USER_EMAIL),
     RF_U8(struct msg_user_update, role),
     RF_U8(struct msg_user_update, enabled),
 };
@@ -117,7 +117,7 @@ static const struct record_field msg_user_update_fields[] = {
 static const struct record_field msg_user_info_fields[] = {
     RF_BYTES(struct msg_user_info, id, MSG_MAX_NAME),
     RF_BYTES(struct msg_user_info, name, MSG_MAX_NAME),
-    RF_BYTES(struct msg_user_info, email, MSG_MAX_EMAIL),
+    RF_BYTES(struct msg_user_info, email, MSG_MAX_USER_EMAIL),
     RF_U8(struct msg_user_info, role),
     RF_U8(struct msg_user_info, enabled),
     RF_I64(struct msg_user_info, created_ms),

@@ -8,7 +8,7 @@
 
 #include "base/record.h"
 
-enum { MSG_MAX_EMAIL = 254 };
+enum { MSG_MAX_USER_EMAIL = 254 };
 
 /* Bounds are those of a provisioner's key: what it may mint lies within them. */
 struct msg_mgmt_issue {

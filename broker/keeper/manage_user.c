@@ -109,7 +109,7 @@ static int check_email(struct rk_slice email, struct rk_fault *fault)
 {
 	const char *at = email.n ? memchr(email.p, '@', email.n) : NULL;
 	bool good = at && at != email.p && at + 1 != email.p + email.n &&
-	            email.n <= MSG_MAX_EMAIL &&
+	            email.n <= MSG_MAX_USER_EMAIL &&
 	            !memchr(at + 1, '@', (size_t)(email.p + email.n - at - 1));
 
 	for (size_t i = 0; good && i < email.n; i++)

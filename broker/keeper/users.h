@@ -17,7 +17,7 @@ struct user_entry {
 	uint32_t number;                 /* in the store; in order of creation */
 	char id[5 + USER_ID_DIGITS + 1]; /* "user_..." */
 	char name[MSG_MAX_NAME + 1];
-	char email[MSG_MAX_EMAIL + 1];
+	char email[MSG_MAX_USER_EMAIL + 1];
 	uint8_t role; /* enum mgmt_role */
 	bool enabled;
 	uint32_t revision;
