@@ -14,6 +14,8 @@ const struct cli_entry cli_tree[] = {
     {"revoke", "end a relay key, now", NULL, cli_key_revoke, cli_revoke_usage},
     {"import", "make connections and relay keys out of a .env file", NULL, cli_import,
      cli_import_usage},
+    {"mgmt", "management keys: who else may manage this broker", cli_mgmt_commands, NULL, NULL},
+    {"user", "people who sign in", cli_user_commands, NULL, NULL},
     {"settings", "mail, links, addresses and what else holds for the whole broker",
      cli_settings_commands, NULL, NULL},
     {"webhook", "who else is told of alerts", cli_webhook_commands, NULL, NULL},
