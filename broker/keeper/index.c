@@ -13,6 +13,7 @@ int index_new(struct index **out)
 	rk_random(&ix->seed, sizeof ix->seed);
 	index_conn_tables(ix);
 	index_key_tables(ix);
+	index_holder_tables(ix);
 	if (intern_new(&ix->texts) || intern_new(&ix->grants) || intern_new(&ix->sets)) {
 		index_free(ix);
 		return RK_E_NOMEM;
@@ -27,6 +28,7 @@ void index_free(struct index *ix)
 		return;
 	index_conn_free_all(ix);
 	index_key_free_all(ix);
+	index_holder_free_all(ix);
 	intern_free(ix->texts);
 	intern_free(ix->grants);
 	intern_free(ix->sets);
@@ -42,7 +44,8 @@ size_t index_bytes(const struct index *ix)
 	       slots_bytes(&ix->conn_refs) +
 	       chunks * INDEX_CHUNK_KEYS * sizeof(struct index_key) +
 	       ix->limited * sizeof(struct rate) + ix->chunk_cap * sizeof ix->chunk[0] +
-	       slots_bytes(&ix->key_digests) + slots_bytes(&ix->key_ids);
+	       slots_bytes(&ix->key_digests) + slots_bytes(&ix->key_ids) +
+	       index_holder_bytes(ix);
 }
 
 void index_request_open(struct index_request *r, struct index_key *key, struct index_conn *conn)

@@ -18,6 +18,7 @@
 #include "policy/relay_key.h"
 
 struct index;
+struct index_holder;
 struct index_grant_node;
 struct pl_credential;
 
@@ -83,10 +84,13 @@ struct index_key {
 	uint8_t grant_count, cidr_count;
 	uint8_t flags; /* enum store_key_flags */
 	bool counted;  /* among the live ones of who minted it (keeper/minted.h) */
+	uint8_t mails; /* about new addresses, on its holder's mail_day */
 	uint32_t in_flight;
 	uint32_t revision;
 	uint32_t minted_by;
+	uint32_t owner_next; /* number of its holder's next older key; SLOTS_NONE: none */
 	const char *holder, *name, *env;         /* interned */
+	struct index_holder *owner;              /* keeper/index_holder.h */
 	const struct index_grant *const *grants; /* interned set */
 	const struct rk_cidr *cidrs;             /* interned set */
 	int64_t created_ms, expires_ms, revoked_ms, last_used_ms;

@@ -16,6 +16,8 @@ struct index_grant_node {
 	struct index_grant_node *next;
 };
 
+enum { INDEX_MAX_PRESETS = 64 };
+
 struct index {
 	uint64_t seed;
 	struct intern *texts;  /* strings, lists, prefixes */
@@ -33,12 +35,29 @@ struct index {
 	size_t limited; /* keys with limits */
 	struct slots key_digests;
 	struct slots key_ids;
+
+	struct index_holder **holder; /* by number */
+	size_t holders, holder_cap;
+	struct slots holder_names;
+	struct index_trust **trust; /* ascending by number */
+	size_t trusts, trust_cap;
+	uint32_t last_trust; /* number */
+	size_t trust_bytes;  /* what holders and addresses own */
+	bool trust_first;
+	struct rk_cidr preset[INDEX_MAX_PRESETS];
+	unsigned presets;
 };
 
 void index_conn_tables(struct index *ix);
 void index_conn_free_all(struct index *ix);
 void index_key_tables(struct index *ix);
 void index_key_free_all(struct index *ix);
+void index_holder_tables(struct index *ix);
+void index_holder_free_all(struct index *ix);
+size_t index_holder_bytes(const struct index *ix);
+/* Made when there is none; `name` is interned. */
+RK_MUST_CHECK int index_holder_get(struct index *ix, enum holder_kind kind, const char *name,
+                                   struct index_holder **out);
 uint32_t index_new_upstream_id(struct index *ix);
 
 static inline struct index_key *index_key_at(const struct index *ix, size_t number)

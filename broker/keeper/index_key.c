@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/base62.h"
+#include "keeper/index_holder.h"
 
 static const char id_prefix[] = "key_";
 
@@ -120,6 +121,21 @@ static int text_intern(struct index *ix, struct rk_slice s, const char **out,
 	return *out ? 0 : rk_fail(fault, RK_E_NOMEM, "out of memory");
 }
 
+static int owner_find(struct index *ix, struct index_key *out, struct rk_fault *fault)
+{
+	int err = index_holder_get(ix, (enum holder_kind)out->kind, out->holder, &out->owner);
+
+	return err ? rk_fail(fault, err, "no room for another holder") : 0;
+}
+
+/* From here on the key is one of its holder's. */
+static void owner_enter(struct index_key *k)
+{
+	k->owner_next = k->owner->first ? k->owner->first->number : SLOTS_NONE;
+	k->owner->first = k;
+	k->owner->keys++;
+}
+
 static int key_fill(struct index *ix, const struct store_key *k, struct index_key *out,
                     struct rk_fault *fault)
 {
@@ -144,6 +160,7 @@ static int key_fill(struct index *ix, const struct store_key *k, struct index_ke
 	out->revision = k->revision ? k->revision : 1;
 	out->minted_by = k->minted_by;
 	if ((err = text_intern(ix, k->holder, &out->holder, fault)) ||
+	    (err = owner_find(ix, out, fault)) ||
 	    (err = text_intern(ix, k->name, &out->name, fault)) ||
 	    (err = text_intern(ix, k->env, &out->env, fault)) ||
 	    (err = cidrs_compile(ix, k->cidrs, out, fault)))
@@ -225,6 +242,7 @@ int index_add_key(struct index *ix, const struct store_key *k, struct index_key 
 		free(fresh.rate);
 		return rk_fail(fault, err, "no room for another key");
 	}
+	owner_enter(at);
 	ix->limited += at->rate != NULL;
 	if (out)
 		*out = at;

@@ -21,6 +21,7 @@
 #include "keeper/expiry.h"
 #include "keeper/hooks.h"
 #include "keeper/notice.h"
+#include "keeper/index_holder.h"
 #include "keeper/row_encode.h"
 #include "keeper/settings.h"
 #include "keeper/store_keys.h"
@@ -141,9 +142,35 @@ static int load_key(const struct store_key *key, void *arg)
 	return index_add_key(o->index, key, NULL, &o->fault);
 }
 
+static int load_holder(const struct store_holder *h, void *arg)
+{
+	struct keeper_opening *o = arg;
+
+	return index_add_holder(o->index, h, &o->fault);
+}
+
+static int load_trust(const struct store_trust *t, void *arg)
+{
+	struct keeper_opening *o = arg;
+
+	return index_add_trust(o->index, t, &o->fault);
+}
+
+static void load_trust_last(uint32_t number, void *arg)
+{
+	struct keeper_opening *o = arg;
+
+	index_trust_last(o->index, number);
+}
+
 static int open_policy(struct keeper_opening *o)
 {
-	const struct store_loader loader = {.conn = load_conn, .key = load_key, .arg = o};
+	const struct store_loader loader = {.conn = load_conn,
+	                                    .key = load_key,
+	                                    .holder = load_holder,
+	                                    .trust = load_trust,
+	                                    .trust_last = load_trust_last,
+	                                    .arg = o};
 	RK_SECRET_AUTO key = {0};
 	struct keeper *k = o->k;
 	int err = store_key_load(o->token, k->env.state_dir, "policy", &key, &o->fault);

@@ -81,10 +81,17 @@ void store_close(struct store *s);
 
 /* Calls conn for each connection, then key for each relay key. A callback's error ends it and
  * is returned. */
+struct store_holder;
+struct store_trust;
+
 struct store_loader {
 	int (*conn)(const struct store_conn *c, void *arg);
 	int (*key)(const struct store_key *k, void *arg);
 	void *arg;
+	/* keeper/store_trust.h; may be NULL. Holders come before keys, addresses after them. */
+	int (*holder)(const struct store_holder *h, void *arg);
+	int (*trust)(const struct store_trust *t, void *arg);
+	void (*trust_last)(uint32_t number, void *arg); /* the highest that was ever given */
 };
 RK_MUST_CHECK int store_load(struct store *s, const struct store_loader *l,
                              uint64_t *policy_version, struct rk_fault *fault);

@@ -2,6 +2,7 @@
 
 #include "keeper/db_stmt.h"
 #include "keeper/store_schema.h"
+#include "keeper/store_trust.h"
 
 static struct store_egress egress_columns(sqlite3_stmt *st, int at)
 {
@@ -111,6 +112,8 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 		           "ORDER BY c.n",
 		           conn_row, l, fault);
 	if (!err)
+		err = store_load_holders(s, l, fault);
+	if (!err)
 		err = each(s,
 		           "SELECT k.id, k.digest, k.hint, h.kind, h.name, k.name, k.env, "
 		           "k.cidrs, g.grants, k.created_ms, k.expires_ms, k.revoked_ms, "
@@ -119,6 +122,8 @@ static int load_all(struct store *s, const struct store_loader *l, uint64_t *pol
 		           "FROM relay_key k CROSS JOIN holder h ON h.n = k.holder "
 		           "CROSS JOIN grant_set g ON g.n = k.grant_set ORDER BY k.n",
 		           key_row, l, fault);
+	if (!err)
+		err = store_load_trust(s, l, fault);
 	if (!err)
 		*policy_version = (uint64_t)version;
 	return err;

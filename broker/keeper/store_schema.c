@@ -83,7 +83,8 @@ static const char version_3[] = "CREATE TABLE egress("
 /*
  * Version 4: the control plane. `revision` counts the changes of an object (ETag). Flags of a
  * relay key: enum store_key_flags; minted_by is management_key.n, 0 for none. Addresses are 16
- * bytes, IPv6 with the last 64 bits zero. What is sent out waits in the outbox until the other
+ * bytes, with so many bits that count. A holder is settled once it has had a trusted address:
+ * then no other one is its first. What is sent out waits in the outbox until the other
  * side has it. An idempotency row says which object a change made, not what it answered.
  */
 static const char version_4[] =
@@ -93,6 +94,7 @@ static const char version_4[] =
     "ALTER TABLE relay_key ADD COLUMN minted_by INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE holder ADD COLUMN email TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE holder ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE holder ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
 
     "CREATE TABLE management_key("
     " n INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -124,6 +126,7 @@ static const char version_4[] =
     " n INTEGER PRIMARY KEY AUTOINCREMENT,"
     " holder INTEGER NOT NULL REFERENCES holder(n),"
     " address BLOB NOT NULL,"
+    " bits INTEGER NOT NULL,"
     " state INTEGER NOT NULL,"
     " how INTEGER NOT NULL,"    /* who decided */
     " relay_key TEXT NOT NULL," /* with which it came, and so on: for the page and the list */
@@ -131,9 +134,11 @@ static const char version_4[] =
     " user_agent TEXT NOT NULL,"
     " first_ms INTEGER NOT NULL,"
     " decided_ms INTEGER NOT NULL,"
+    " mailed_ms INTEGER NOT NULL,"
     " code_digest BLOB NOT NULL," /* SHA-256 of the link's code; empty: none is open */
     " code_expires_ms INTEGER NOT NULL,"
-    " UNIQUE(holder, address));"
+    " revision INTEGER NOT NULL,"
+    " UNIQUE(holder, address, bits));"
 
     "CREATE TABLE webhook("
     " n INTEGER PRIMARY KEY AUTOINCREMENT,"

@@ -139,7 +139,8 @@ static struct loaded load(struct store *s)
 	struct loaded l = {0};
 	struct rk_fault fault = {0};
 
-	if (store_load(s, &(struct store_loader){see_conn, see_key, &l}, &l.version, &fault))
+	if (store_load(s, &(struct store_loader){.conn = see_conn, .key = see_key, .arg = &l},
+	               &l.version, &fault))
 		fail_msg("%s", fault.text);
 	return l;
 }
@@ -430,7 +431,8 @@ static void test_a_callbacks_error_ends_the_load(void **state)
 	add_conn(s, "conn_A", "openai");
 	add_conn(s, "conn_B", "stripe");
 	assert_int_equal(
-	    store_load(s, &(struct store_loader){see_conn, see_key, &l}, &version, &fault),
+	    store_load(s, &(struct store_loader){.conn = see_conn, .key = see_key, .arg = &l},
+	               &version, &fault),
 	    RK_E_NOMEM);
 	assert_string_equal(l.text, CONN_A);
 	assert_int_equal(version, 77);
