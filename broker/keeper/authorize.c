@@ -2,6 +2,7 @@
 
 #include "base/base62.h"
 #include "http/target.h"
+#include "keeper/index_holder.h"
 #include "policy/glob.h"
 
 static bool list_has(struct rk_slice list, struct rk_slice what)
@@ -141,9 +142,20 @@ static enum reason check_grants(const struct index_key *key, const struct index_
 	return worst;
 }
 
+/* Trust in an address is the holder's, whichever key of it is used. */
+static enum trust_verdict check_trust(const struct index *ix, const struct index_key *k,
+                                      const uint8_t client_ip[16])
+{
+	if (!(k->flags & KEY_TRUSTED_ONLY))
+		return TRUST_YES;
+	return index_trust_judge(ix, k->owner, client_ip);
+}
+
 static enum reason decide(struct index *ix, const struct msg_authorize *m, bool sealed,
                           int64_t now_ms, struct authorized *out)
 {
+	enum trust_verdict trust;
+	enum reason reason;
 	unsigned flags = 0;
 	int err;
 
@@ -159,6 +171,9 @@ static enum reason decide(struct index *ix, const struct msg_authorize *m, bool 
 		return REASON_CONN_DISABLED;
 	if (!check_address(out->key, m->client_ip))
 		return REASON_IP_DENIED;
+	trust = check_trust(ix, out->key, m->client_ip);
+	if (trust == TRUST_NO)
+		return REASON_IP_UNCONFIRMED;
 	if (out->conn->flags & UPSTREAM_ALLOW_ENCODED_SLASH)
 		flags |= TARGET_ALLOW_ENCODED_SLASH;
 	/* the relay has checked it too, but is not trusted to have done so */
@@ -167,13 +182,16 @@ static enum reason decide(struct index *ix, const struct msg_authorize *m, bool 
 		out->detail = target_err_code(err);
 		return REASON_AMBIGUOUS_PATH;
 	}
-	return check_grants(out->key, out->conn, m->method, out->path, m->query_names);
+	reason = check_grants(out->key, out->conn, m->method, out->path, m->query_names);
+	out->first = reason == REASON_OK && trust == TRUST_FIRST;
+	return out->first ? REASON_IP_UNCONFIRMED : reason;
 }
 
 void authorize(struct index *ix, const struct msg_authorize *m, bool sealed, int64_t now_ms,
                struct authorized *out)
 {
 	out->key = NULL;
+	out->first = false;
 	out->detail = "";
 	out->conn = index_conn_find(ix, m->conn);
 	if (out->conn)
@@ -188,14 +206,18 @@ void authorize_key(struct index *ix, const struct msg_authorize *m, bool sealed,
 {
 	out->key = NULL;
 	out->conn = NULL;
+	out->first = false;
 	out->detail = "";
 	if (sealed)
 		out->reason = REASON_SEALED;
 	else if (!check_key(ix, m, now_ms, out))
 		out->reason = REASON_INVALID_KEY;
-	else
-		out->reason =
-		    check_address(out->key, m->client_ip) ? REASON_OK : REASON_IP_DENIED;
+	else if (!check_address(out->key, m->client_ip))
+		out->reason = REASON_IP_DENIED;
+	else /* a first address may look, and is not trusted for that */
+		out->reason = check_trust(ix, out->key, m->client_ip) == TRUST_NO
+		                  ? REASON_IP_UNCONFIRMED
+		                  : REASON_OK;
 }
 
 enum reason authorize_limits(struct authorized *out, struct rate_now now,
@@ -226,13 +248,16 @@ enum reason authorize_still(const struct index_key *key, const struct index_conn
 	return conn->enabled ? REASON_OK : REASON_CONN_DISABLED;
 }
 
-enum reason authorize_policy(const struct index_key *key, const struct index_conn *conn,
-                             const uint8_t client_ip[16], struct rk_slice method,
-                             struct rk_slice path, struct rk_slice query_names)
+enum reason authorize_policy(const struct index *ix, const struct index_key *key,
+                             const struct index_conn *conn, const uint8_t client_ip[16],
+                             struct rk_slice method, struct rk_slice path,
+                             struct rk_slice query_names)
 {
 	if (!has_grant(key, conn))
 		return REASON_CONN_NOT_GRANTED;
 	if (!check_address(key, client_ip))
 		return REASON_IP_DENIED;
+	if (check_trust(ix, key, client_ip) != TRUST_YES)
+		return REASON_IP_UNCONFIRMED;
 	return check_grants(key, conn, method, path, query_names);
 }

@@ -1,7 +1,8 @@
 /*
  * The decision over one request, from the index alone: no clock, no descriptor, no side effect.
  *
- * Order: sealed, key, connection, grant on it, disabled, client address, path, then the grants
+ * Order: sealed, key, connection, grant on it, disabled, client address (the key's prefixes,
+ * then what its holder is trusted at), path, then the grants
  * (PRODUCT section 1; default deny). Every key problem is one reason, REASON_INVALID_KEY; the
  * detail for the audit row tells which. A connection is only said to be unknown to the holder
  * of a valid key.
@@ -19,8 +20,11 @@ struct authorized {
 	enum reason reason;      /* REASON_OK: allowed */
 	struct index_key *key;   /* known key, also when it is refused; NULL */
 	struct index_conn *conn; /* known connection, also when it is refused; NULL */
-	const char *detail;      /* static text for the audit row; "" */
-	struct rk_slice path;    /* the full upstream path, or as asked when there is none */
+	/* With REASON_IP_UNCONFIRMED: everything else is in order, and once the address is
+	 * stored as its holder's first one the same request is allowed. */
+	bool first;
+	const char *detail;   /* static text for the audit row; "" */
+	struct rk_slice path; /* the full upstream path, or as asked when there is none */
 	char path_mem[MSG_MAX_PATH + BASE_URL_MAX];
 };
 
@@ -49,8 +53,9 @@ enum reason authorize_key_still(const struct index_key *key, int64_t now_ms);
 
 /* Grants and addresses alone, for a request that was allowed when they were others. `path`: the
  * full upstream path. */
-enum reason authorize_policy(const struct index_key *key, const struct index_conn *conn,
-                             const uint8_t client_ip[16], struct rk_slice method,
-                             struct rk_slice path, struct rk_slice query_names);
+enum reason authorize_policy(const struct index *ix, const struct index_key *key,
+                             const struct index_conn *conn, const uint8_t client_ip[16],
+                             struct rk_slice method, struct rk_slice path,
+                             struct rk_slice query_names);
 
 #endif

@@ -13,6 +13,7 @@
 #include "keeper/keeper_int.h"
 #include "keeper/notice.h"
 #include "keeper/settings.h"
+#include "keeper/trust.h"
 
 enum {
 	ARENA_BYTES = 6 << 20, /* mostly buffers of channels; fits the usual RLIMIT_MEMLOCK */
@@ -183,12 +184,14 @@ static void close_journal(struct keeper *k)
 static void keeper_free(struct keeper *k)
 {
 	control_free(k->control);
+	trust_stop(k->trust);
 	worker_pool_free(k->token_pool);
 	worker_pool_free(k->store_pool);
 	worker_pool_free(k->journal_pool);
 	worker_pool_free(k->reader_pool);
 	relay_links_free(k->relays);
 	side_peers_free(k->sides);
+	trust_free(k->trust);
 	pipeline_free(k->pipeline);
 	notices_free(k->notices);
 	dispatch_free(k->dispatch);

@@ -42,6 +42,7 @@ struct hooks;
 struct keeper_opening;
 struct notices;
 struct settings_box;
+struct trust;
 
 struct keeper {
 	enum keeper_state state;
@@ -64,6 +65,7 @@ struct keeper {
 	struct mgmt_auth *mgmt_auth; /* from the start, also while sealed */
 	struct users *users;
 	struct pipeline *pipeline;
+	struct trust *trust; /* with the pipeline */
 	struct relay_links *relays;
 	struct side_peers *sides; /* console and courier */
 	struct control *control;

@@ -25,6 +25,7 @@
 #include "keeper/row_encode.h"
 #include "keeper/settings.h"
 #include "keeper/store_keys.h"
+#include "keeper/trust.h"
 
 enum {
 	PIN_MAX = 255,
@@ -421,6 +422,16 @@ static void start_index(struct keeper *k)
 		                        &k->audit_indexer);
 	if (err)
 		log_event(LOG_LEVEL_WARN, "search-index", "reason", "%s", rk_strerror(err));
+static void trust_terms(struct keeper *k, struct trust_terms *out)
+{
+	const struct settings *s = keeper_settings(k);
+
+	*out = (struct trust_terms){
+	    .first = s->trust_first_ip,
+	    .presets = s->trust_presets,
+	    .mails_per_key_day = s->mails_per_key_day,
+	    .confirm_ttl_ms = s->confirm_ttl_ms,
+	};
 }
 
 static int start_pipeline(struct keeper *k)
@@ -440,13 +451,16 @@ static int start_pipeline(struct keeper *k)
 	                .ping = ping,
 	                .arg = k},
 	    .policy_version = &k->policy_version,
+	    .trust = trust_hooks(k),
 	    .gate = on_gate,
 	    .gate_arg = k,
 	};
 	int err;
 
 	journal_head(k->journal, &params.head);
-	err = pipeline_new(&params, &k->pipeline);
+	err = trust_new(k, trust_terms, &k->trust);
+	if (!err)
+		err = pipeline_new(&params, &k->pipeline);
 	if (err)
 		return err;
 	k->state = KEEPER_OPEN;

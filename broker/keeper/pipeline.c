@@ -387,6 +387,7 @@ void pipeline_free(struct pipeline *p)
 	}
 	pl_kept_free(p);
 	pl_discoveries_free(p);
+	pl_parked_free(p);
 	pl_requests_free(p);
 	flights_free(&p->flights);
 	free(p);

@@ -53,6 +53,23 @@ struct pipeline_backend {
 	void *arg;
 };
 
+/*
+ * Who looks after the addresses of holders (keeper/trust.h); on the loop. All NULL: nobody is
+ * trusted on the spot.
+ */
+struct pipeline_trust {
+	/* Before each decision: brings the index up to date. */
+	void (*ask)(void *arg);
+	/* A holder's first address, for a request that is in order but for it: claims it, and
+	 * pipeline_trust_settled() follows, not from inside. Negative: not possible now. */
+	int (*first)(struct index_key *key, const struct index_conn *conn,
+	             const struct msg_authorize *m, void *arg);
+	/* Refused with REASON_IP_UNCONFIRMED. */
+	void (*locked)(struct index_key *key, const struct index_conn *conn,
+	               const struct msg_authorize *m, void *arg);
+	void *arg;
+};
+
 struct pipeline_params {
 	struct loop *loop;
 	struct index *index;
@@ -62,6 +79,7 @@ struct pipeline_params {
 	bool commit_alone;      /* commit for a single request on the loop's thread */
 	unsigned quick_us;      /* a token whose last unwrap took less is quick; 0: none is */
 	struct pipeline_backend backend;
+	struct pipeline_trust trust;
 	struct journal_head head;       /* where the chain stands now */
 	const uint64_t *policy_version; /* written into rows; borrowed */
 	/* The gate changed: whether requests can be served (may be NULL). */
@@ -140,6 +158,13 @@ void pipeline_keep_row(struct pipeline *p, const struct audit_row *row);
  */
 void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason reason);
 void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason);
+
+/* The same for what is in flight from an address that is not trusted any more. */
+void pipeline_cut_untrusted(struct pipeline *p);
+
+/* The first address of the holder is stored, or was not: those who wait are judged again. */
+struct index_holder;
+void pipeline_trust_settled(struct pipeline *p, const struct index_holder *h);
 
 /* Tells the relays when what is in flight with the key ends now: key->expires_ms has changed.
  */

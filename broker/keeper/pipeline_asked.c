@@ -37,7 +37,7 @@ static enum reason judge(const struct pl_request *r)
 
 	if (a->lost)
 		return REASON_PATH_DENIED;
-	return authorize_policy(r->flight.key, r->flight.conn, a->client_ip,
+	return authorize_policy(r->p->params.index, r->flight.key, r->flight.conn, a->client_ip,
 	                        rk_slice(at, a->method_n),
 	                        rk_slice(at + a->method_n, a->path_n),
 	                        rk_slice(at + a->method_n + a->path_n, a->names_n));

@@ -9,6 +9,7 @@
  *   pipeline_recover.c  the journal away and back
  *   pipeline_rows.c     rows: encoding, tail
  *   pipeline_discover.c what a key may do
+ *   pipeline_trust.c    who waits for a first address, and addresses no longer trusted
  */
 #ifndef KEEPER_PIPELINE_INT_H
 #define KEEPER_PIPELINE_INT_H
@@ -53,6 +54,7 @@ struct pl_request {
 	/* of its key, when it was decided */
 	struct rate_report limits;
 	uint8_t request_id[16];
+	uint8_t client_ip[16];
 	uint32_t unwrap_us;
 	uint16_t reason;  /* of the decision */
 	uint16_t cut;     /* of the CUT that was sent; REASON_OK: none was */
@@ -135,6 +137,7 @@ struct pl_kept {
 
 struct pl_slab;
 struct pl_discovery;
+struct pl_parked;
 
 struct pipeline {
 	struct pipeline_params params;
@@ -153,6 +156,8 @@ struct pipeline {
 	struct flights flights;
 	struct pl_slab *slabs;
 	struct pl_request *free_request;
+	struct pl_parked *parked; /* the newest first */
+	unsigned parked_count;
 	size_t requests; /* slots in use */
 
 	struct pl_discovery *discoveries; /* waiting for their rows */
@@ -217,6 +222,20 @@ void pl_request_refused(struct pl_request *r);
 void pl_request_ready(struct pl_request *r, const struct pl_credential *c);
 void pl_request_failed(struct pl_request *r);
 void pl_requests_free(struct pipeline *p);
+/* Decides, writes the row, and answers when that is durable. `again`: it has waited for its
+ * holder's first address already. */
+void pl_request_decide(struct pipeline *p, struct pl_request *r, const struct msg_authorize *m,
+                       bool again);
+void pl_request_cut(struct pl_request *r, enum reason reason);
+
+/* ---- pipeline_trust.c ---- */
+
+/* The request in p->decision waits for its holder's first address. */
+RK_MUST_CHECK int pl_trust_park(struct pipeline *p, struct pl_request *r,
+                                const struct msg_authorize *m);
+/* Whether the address that an allowed request came from still is. */
+bool pl_trusted(const struct pl_request *r);
+void pl_parked_free(struct pipeline *p);
 
 /* The relay is told to end it, or is not told yet that it may go on. */
 void pl_request_forbid(struct pl_request *r, enum reason reason);

@@ -226,9 +226,12 @@ static void take_fresh_credential(struct pl_request *r)
 /* Once more, as things are now. A CUT that crossed an AGAIN holds, whatever came after it. */
 static enum reason judge(const struct pl_request *r)
 {
+	enum reason now;
+
 	if (r->cut != REASON_OK)
 		return (enum reason)r->cut;
-	return authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
+	now = authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
+	return now == REASON_OK && !pl_trusted(r) ? REASON_IP_UNCONFIRMED : now;
 }
 
 static enum reason reason_of_unwrap(int err)
@@ -307,52 +310,82 @@ static void turn_away(struct pipeline *p, struct relay_link *link, uint64_t id,
 	send_refusal(link, id, reason, NULL);
 }
 
+/* The same for one that has a slot already. */
+static void drop(struct pipeline *p, struct pl_request *r, enum reason reason)
+{
+	struct relay_link *link = r->link;
+	uint64_t id = r->in_link.id;
+
+	request_free(p, r);
+	if (link)
+		turn_away(p, link, id, reason);
+}
+
 static bool overloaded(const struct pipeline *p)
 {
 	return p->queued >= PIPELINE_MAX_BATCHES;
 }
 
-int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
-                       const struct msg_authorize *m)
+/* A holder's first address is stored before a request from it is allowed. True: it waits. */
+static bool wait_for_first(struct pipeline *p, struct pl_request *r,
+                           const struct msg_authorize *m, bool again)
 {
+	struct authorized *d = &p->decision;
+
+	if (!d->first)
+		return false;
+	if (!again && !pl_trust_park(p, r, m))
+		return true;
+	d->reason = REASON_OVERLOADED;
+	d->detail = "the holder's first address could not be stored";
+	return false;
+}
+
+static void refused_by_row(struct pipeline *p, const struct msg_authorize *m)
+{
+	const struct pipeline_trust *t = &p->params.trust;
+	const struct authorized *d = &p->decision;
+
+	p->counters.refused++;
+	if (d->reason == REASON_IP_UNCONFIRMED && t->locked)
+		t->locked(d->key, d->conn, m, t->arg);
+}
+
+void pl_request_decide(struct pipeline *p, struct pl_request *r, const struct msg_authorize *m,
+                       bool again)
+{
+	const struct pipeline_trust *t = &p->params.trust;
 	struct authorized *d = &p->decision;
 	int64_t now_ms = rk_wall_ms();
 	const struct rate_now now = {.mono_ms = rk_mono_us() / 1000, .wall_ms = now_ms};
-	struct rate_report limits;
-	struct pl_request *r;
 	size_t extra = 0;
 
-	if (request_find(p, link, id))
-		return RK_E_PROTOCOL;
-	p->counters.requests++;
-	if (!p->audit_ok) {
-		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
-		return 0;
-	}
+	if (t->ask)
+		t->ask(t->arg);
 	authorize(p->params.index, m, !p->unsealed, now_ms, d);
-	authorize_limits(d, now, &limits);
-	r = overloaded(p) ? NULL : request_new(p);
-	if (d->reason == REASON_OK)
+	if (wait_for_first(p, r, m, again))
+		return;
+	authorize_limits(d, now, &r->limits);
+	if (d->reason == REASON_OK) {
 		extra = pl_credential_bytes(d->conn, m->dial);
-	if (!r || !pl_batch_room(p, extra)) {
-		if (r)
-			request_free(p, r);
-		turn_away(p, link, id, REASON_OVERLOADED);
-		return 0;
+		if (again)
+			d->detail = "first address of its holder";
+	}
+	if (!pl_batch_room(p, extra)) {
+		drop(p, r, REASON_OVERLOADED);
+		return;
 	}
 	memcpy(r->request_id, m->request_id, sizeof r->request_id);
+	memcpy(r->client_ip, m->client_ip, sizeof r->client_ip);
 	r->reason = (uint16_t)d->reason;
-	r->limits = limits;
 	r->dial = m->dial != 0;
 	if (request_row(p, r, m, now_ms)) {
-		request_free(p, r);
-		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
-		return 0;
+		drop(p, r, REASON_AUDIT_UNAVAILABLE);
+		return;
 	}
-	request_link(p, r, link, id);
 	if (d->reason != REASON_OK) {
-		p->counters.refused++;
-		return 0;
+		refused_by_row(p, m);
+		return;
 	}
 	if (d->key->rate)
 		rate_take(d->key->rate, now);
@@ -361,6 +394,27 @@ int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
 	p->counters.in_flight++;
 	d->key->last_used_ms = now_ms;
 	pl_credential_attach(p, r, d->conn);
+}
+
+int pipeline_authorize(struct pipeline *p, struct relay_link *link, uint64_t id,
+                       const struct msg_authorize *m)
+{
+	struct pl_request *r;
+
+	if (request_find(p, link, id))
+		return RK_E_PROTOCOL;
+	p->counters.requests++;
+	if (!p->audit_ok) {
+		turn_away(p, link, id, REASON_AUDIT_UNAVAILABLE);
+		return 0;
+	}
+	r = overloaded(p) ? NULL : request_new(p);
+	if (!r) {
+		turn_away(p, link, id, REASON_OVERLOADED);
+		return 0;
+	}
+	request_link(p, r, link, id);
+	pl_request_decide(p, r, m, false);
 	return 0;
 }
 
@@ -468,7 +522,7 @@ static bool is_under_way(const struct pl_request *r)
 	return r->state == PL_RUNNING && r->cut == REASON_OK && r->link;
 }
 
-static void cut(struct pl_request *r, enum reason reason)
+void pl_request_cut(struct pl_request *r, enum reason reason)
 {
 	const struct msg_cut m = {.reason = (uint16_t)reason};
 
@@ -495,14 +549,14 @@ void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason rea
 {
 	(void)p;
 	for (struct index_request *f = key->open; f; f = f->key_next)
-		cut(request_of(f), reason);
+		pl_request_cut(request_of(f), reason);
 }
 
 void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason)
 {
 	(void)p;
 	for (struct index_request *f = conn->open; f; f = f->conn_next)
-		cut(request_of(f), reason);
+		pl_request_cut(request_of(f), reason);
 }
 
 void pipeline_expiry_changed(struct pipeline *p, struct index_key *key)

@@ -19,6 +19,11 @@
 		.code = (c), .type = RATE, .text = (x), .status = 429, .retry_after_s = 1,     \
 		.decision = DECISION_LIMITED                                                   \
 	}
+#define LOCKED(c, x)                                                                           \
+	{                                                                                      \
+		.code = (c), .type = DENY, .text = (x), .status = 423, .lasting = true,        \
+		.decision = DECISION_LOCKED                                                    \
+	}
 #define FAILED(s, c, t, wait, x)                                                               \
 	{                                                                                      \
 		.code = (c), .type = (t), .text = (x), .status = (s), .retry_after_s = (wait), \
@@ -99,6 +104,10 @@ static const struct reason_info infos[REASON_COUNT] = {
     [REASON_CONCURRENCY_LIMITED] =
         LIMITED("concurrency_limited", "This relay key has as many requests open as it may; "
                                        "send this one again when another has ended."),
+    [REASON_IP_UNCONFIRMED] =
+        LOCKED("ip_not_confirmed",
+               "This relay key is used from a new address, which has to be confirmed first: "
+               "with the link in the mail to the key's holder, or by an administrator."),
 };
 
 const struct reason_info *reason_info(unsigned reason)

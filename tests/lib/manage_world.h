@@ -23,6 +23,7 @@
 #include "keeper/manage.h"
 #include "keeper/notice.h"
 #include "keeper/settings.h"
+#include "keeper/trust.h"
 #include "tests/lib/policy_sample.h"
 #include "tests/lib/store_fixture.h"
 
@@ -78,6 +79,9 @@ struct world {
 	char upstream_egress[MSG_MAX_EGRESS + 1];
 	uint32_t upstream_flags;
 	size_t upstream_chain_n;
+
+	struct trust_terms terms; /* about new addresses */
+	const char *from;         /* where world_ask() comes from; NULL: 192.0.2.1 */
 
 	struct pipeline_tail tail;
 	struct world_row row[WORLD_ROWS];
@@ -451,6 +455,11 @@ static inline bool world_last_action(struct world *w, const char *action)
 
 /* ---- the keeper ---- */
 
+static void world_terms(struct keeper *k, struct trust_terms *out)
+{
+	*out = ((struct world *)((char *)k - offsetof(struct world, k)))->terms;
+}
+
 static void world_pipeline(struct world *w)
 {
 	struct pipeline_params params = {
@@ -464,10 +473,14 @@ static void world_pipeline(struct world *w)
 	                .unwrap = world_unwrap,
 	                .reconnect = world_reconnect,
 	                .arg = w},
+	    .trust = trust_hooks(&w->k),
 	    .policy_version = &w->k.policy_version,
 	    .retry_ms = 20,
 	};
 
+	w->terms = (struct trust_terms){
+	    .first = true, .mails_per_key_day = 3, .confirm_ttl_ms = 86400000};
+	assert_int_equal(trust_new(&w->k, world_terms, &w->k.trust), 0);
 	journal_head(w->k.journal, &params.head);
 	assert_int_equal(pipeline_new(&params, &w->k.pipeline), 0);
 	relay_links_open(w->k.relays, w->k.index, w->k.pipeline);
@@ -544,6 +557,7 @@ static int world_teardown(void **state)
 	world_set(w, &w->hold_append, false);
 	world_set(w, &w->hold_store, false);
 	manage_free(w->m);
+	trust_stop(w->k.trust);
 	/* requests that a failed test left open end while there are threads for their rows */
 	ipc_peer_free(w->relay);
 	world_turns(w);
@@ -552,6 +566,7 @@ static int world_teardown(void **state)
 	worker_pool_free(w->k.token_pool);
 	worker_pool_free(w->k.journal_pool);
 	pipeline_tail_remove(w->k.pipeline, &w->tail);
+	trust_free(w->k.trust);
 	pipeline_free(w->k.pipeline);
 	relay_links_free(w->k.relays);
 	loop_run(w->k.loop);
@@ -638,7 +653,9 @@ static inline unsigned world_ask(struct world *w, const char *conn, const char *
 	unsigned before = w->decisions;
 
 	rk_random(m.request_id, sizeof m.request_id);
-	assert_int_equal(rk_ip_parse(rk_str("192.0.2.1"), (struct rk_ip *)m.client_ip), 0);
+	assert_int_equal(
+	    rk_ip_parse(rk_str(w->from ? w->from : "192.0.2.1"), (struct rk_ip *)m.client_ip),
+	    0);
 	assert_int_equal(ipc_peer_send(w->relay, MSG_AUTHORIZE, ++w->next_id, &m), 0);
 	WORLD_WAIT(w, w->decisions > before);
 	return w->decision.reason;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "keeper/authorize.h"
+#include "keeper/index_holder.h"
 #include "tests/lib/policy_sample.h"
 
 enum { NOW = 5000 };
@@ -389,6 +390,107 @@ static void a_decision_is_judged_again_before_its_answer(void **state)
 	index_conn_unref(w->openai);
 }
 
+/* ---- addresses of the holder ---- */
+
+static enum reason ask_from(struct world *w, const char *address)
+{
+	struct rk_ip ip;
+
+	assert_int_equal(rk_ip_parse(rk_str(address), &ip), 0);
+	memcpy(w->ask.client_ip, ip.b, sizeof ip.b);
+	return ask(w);
+}
+
+/* As the keeper does it once the store has it. */
+static struct index_trust *trust(struct world *w, const char *address)
+{
+	struct index_trust *t;
+	struct rk_cidr net;
+
+	assert_int_equal(rk_cidr_parse(rk_str(address), &net), 0);
+	assert_int_equal(index_trust_new(w->ix, w->key.key->owner, &net, rk_str(""), &t), 0);
+	t->busy = false;
+	t->state = TRUST_TRUSTED;
+	t->holder->settled = true;
+	return t;
+}
+
+static void trust_concerns_keys_that_ask_for_it_only(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_OK);
+	w->key.key->flags = KEY_TRUSTED_ONLY;
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_IP_UNCONFIRMED);
+	assert_false(w->out.first);
+}
+
+static void a_first_address_is_not_allowed_before_it_is_stored(void **state)
+{
+	struct world *w = *state;
+
+	w->key.key->flags = KEY_TRUSTED_ONLY;
+	index_trust_rule(w->ix, true, rk_str(""));
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_IP_UNCONFIRMED);
+	assert_true(w->out.first);
+	trust(w, "203.0.113.1");
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_OK);
+	assert_false(w->out.first);
+	assert_int_equal(ask_from(w, "203.0.113.2"), REASON_IP_UNCONFIRMED);
+	assert_false(w->out.first);
+}
+
+static void what_is_out_of_scope_is_no_first_address(void **state)
+{
+	struct world *w = *state;
+
+	w->key.key->flags = KEY_TRUSTED_ONLY;
+	index_trust_rule(w->ix, true, rk_str(""));
+	assert_int_equal(ask_for(w, "DELETE", "/responses"), REASON_METHOD_DENIED);
+	assert_false(w->out.first);
+	assert_int_equal(ask_for(w, "POST", "/other"), REASON_PATH_DENIED);
+	assert_false(w->out.first);
+	/* from an address that is not trusted nothing is told of the scope */
+	trust(w, "203.0.113.1");
+	assert_int_equal(ask_from(w, "203.0.113.2"), REASON_IP_UNCONFIRMED);
+	w->ask.method = rk_str("DELETE");
+	assert_int_equal(ask_from(w, "203.0.113.2"), REASON_IP_UNCONFIRMED);
+}
+
+static void a_second_key_of_the_holder_has_its_addresses_and_no_more(void **state)
+{
+	struct world *w = *state;
+	struct sample_grants g = {.used = 0};
+	struct sample_key second;
+
+	sample_grant(&g, "conn_a", "POST", "/v1/responses", "");
+	sample_key(w->ix, &g, "", 0, &second);
+	second.key->flags = KEY_TRUSTED_ONLY;
+	index_trust_rule(w->ix, true, rk_str(""));
+	trust(w, "203.0.113.1");
+	w->ask.key = rk_slice(second.text, second.len);
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_OK);
+	assert_int_equal(ask_from(w, "203.0.113.2"), REASON_IP_UNCONFIRMED);
+	assert_false(w->out.first);
+}
+
+static void the_key_s_own_prefixes_hold_as_well(void **state)
+{
+	struct world *w = *state;
+	struct sample_grants g = {.used = 0};
+	struct sample_key narrow;
+
+	sample_grant(&g, "conn_a", "POST", "/v1/responses", "");
+	sample_key(w->ix, &g, "203.0.113.0/24", 0, &narrow);
+	narrow.key->flags = KEY_TRUSTED_ONLY;
+	trust(w, "203.0.113.1");
+	trust(w, "198.51.100.1");
+	w->ask.key = rk_slice(narrow.text, narrow.len);
+	assert_int_equal(ask_from(w, "203.0.113.1"), REASON_OK);
+	assert_int_equal(ask_from(w, "198.51.100.1"), REASON_IP_DENIED);
+	assert_int_equal(ask_from(w, "203.0.113.2"), REASON_IP_UNCONFIRMED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -417,6 +519,11 @@ int main(void)
 	    TEST(the_base_path_is_joined_with_what_follows),
 	    TEST(the_longest_path_fits),
 	    TEST(a_decision_is_judged_again_before_its_answer),
+	    TEST(trust_concerns_keys_that_ask_for_it_only),
+	    TEST(a_first_address_is_not_allowed_before_it_is_stored),
+	    TEST(what_is_out_of_scope_is_no_first_address),
+	    TEST(a_second_key_of_the_holder_has_its_addresses_and_no_more),
+	    TEST(the_key_s_own_prefixes_hold_as_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

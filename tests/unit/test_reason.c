@@ -39,6 +39,7 @@ static void test_each_reason_keeps_its_released_code_and_status(void **state)
 	    [REASON_UPGRADE_DENIED] = {"upgrade_not_supported", 501},
 	    [REASON_RATE_LIMITED] = {"rate_limited", 429},
 	    [REASON_CONCURRENCY_LIMITED] = {"concurrency_limited", 429},
+	    [REASON_IP_UNCONFIRMED] = {"ip_not_confirmed", 423},
 	};
 
 	(void)state;
@@ -80,14 +81,15 @@ static void test_what_may_pass_by_itself_is_not_called_lasting(void **state)
 	(void)state;
 	for (unsigned i = 1; i < REASON_COUNT; i++) {
 		const struct reason_info *r = reason_info(i);
-		bool limited = r->status == 429;
+		bool limited = r->status == 429, locked = r->status == 423;
 		bool failed = r->status == 408 || r->status == 502 || r->status == 503 ||
 		              r->status == 504;
 
 		assert_int_equal(r->lasting, !failed && !limited);
-		assert_int_equal(r->decision, limited  ? DECISION_LIMITED
-		                              : failed ? DECISION_FAILED
-		                                       : DECISION_DENIED);
+		assert_int_equal(r->decision, locked    ? DECISION_LOCKED
+		                              : limited ? DECISION_LIMITED
+		                              : failed  ? DECISION_FAILED
+		                                        : DECISION_DENIED);
 	}
 	assert_false(reason_info(REASON_OK)->lasting);
 	assert_int_equal(reason_info(REASON_OK)->decision, DECISION_ALLOWED);
@@ -116,6 +118,7 @@ static void test_reasons_keep_their_numbers(void **state)
 	assert_int_equal(REASON_UPGRADE_DENIED, 21);
 	assert_int_equal(REASON_RATE_LIMITED, 22);
 	assert_int_equal(REASON_CONCURRENCY_LIMITED, 23);
+	assert_int_equal(DECISION_LOCKED, 2);
 	assert_int_equal(DECISION_LIMITED, 3);
 }
 
