@@ -54,6 +54,8 @@ static void print_key(const json_t *doc)
 	printf("%-14s%s:", "holder", render_string(holder, "kind"));
 	render_print(stdout, render_string(holder, "name"), 0);
 	putchar('\n');
+	if (json_is_true(json_object_get(doc, "trusted_only")))
+		puts("addresses     trusted ones only");
 	print_limits(json_object_get(doc, "limits"));
 	json_array_foreach(json_object_get(doc, "grants"), i, grant)
 	{
@@ -137,6 +139,12 @@ static int issue_option(struct cli *c, struct issue_options *o, int opt, const c
 		return cli_parse_rate(arg, &o->issue.rate_per_minute, &o->issue.rate_per_day);
 	case 'o':
 		return cli_parse_concurrent(arg, &o->issue.max_concurrent);
+	case 'T':
+		o->issue.flags |= KEY_TRUSTED_ONLY;
+		return CLI_DONE;
+	case 'A':
+		o->issue.flags |= KEY_ANY_IP;
+		return CLI_DONE;
 	case 'j':
 		c->json = true;
 		return CLI_DONE;
@@ -160,6 +168,8 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	    {"name", required_argument, NULL, 'n'},
 	    {"rate", required_argument, NULL, 'r'},
 	    {"concurrent", required_argument, NULL, 'o'},
+	    {"trusted-only", no_argument, NULL, 'T'},
+	    {"any-ip", no_argument, NULL, 'A'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -339,11 +349,16 @@ const struct cli_command cli_key_commands[] = {
      "usage: relaykey key issue --conn NAME --holder KIND:NAME [--method M]... [--path "
      "GLOB]...\n"
      "           [--deny-query Q]... [--ttl 7d | --expires DATE] [--ip CIDR]... [--env E]\n"
-     "           [--name N] [--rate 60/min] [--rate 10000/day] [--concurrent N] [--json]\n"
+     "           [--trusted-only | --any-ip] [--name N] [--rate 60/min] [--rate 10000/day]\n"
+     "           [--concurrent N] [--json]\n"
      "  KIND is app, agent, person or vendor. What is not allowed by --method and --path is\n"
      "  refused; '*' is every method, '/**' every path. Several --conn, each followed by\n"
      "  its own --method, --path and --deny-query, make several grants. --rate and\n"
-     "  --concurrent are for the key as a whole.\n"},
+     "  --concurrent are for the key as a whole.\n"
+     "  --trusted-only: only from addresses that the holder is trusted at: the first one, "
+     "then\n"
+     "  each that was confirmed. A person's or vendor's key is so unless --ip or --any-ip is\n"
+     "  given.\n"},
     {"mint", cli_key_mint, cli_key_mint_usage},
     {"list", key_list,
      "usage: relaykey key list [--conn NAME] [--holder KIND:NAME] [--live] [--limit N] "

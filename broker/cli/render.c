@@ -127,7 +127,7 @@ json_t *render_key(const struct msg_key_info *k)
 	    render_time(k->revoked_ms), "last_used", render_time(k->last_used_ms), "in_flight",
 	    (int)k->in_flight, "limits", "per_minute", limit(k->rate_per_minute), "per_day",
 	    limit(k->rate_per_day), "concurrent", limit(k->max_concurrent), "trusted_only",
-	    (int)(k->flags & 1), "minted_by", optional(k->minted_by), "revision",
+	    (k->flags & KEY_TRUSTED_ONLY) != 0, "minted_by", optional(k->minted_by), "revision",
 	    (json_int_t)k->revision);
 }
 

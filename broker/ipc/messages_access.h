@@ -99,7 +99,7 @@ struct msg_key_mint {
 	uint32_t rate_per_minute; /* 0: of the bounds; and so on */
 	uint32_t rate_per_day;
 	uint32_t max_concurrent;
-	uint32_t flags; /* enum store_key_flags */
+	uint32_t flags; /* enum key_flags */
 };
 
 enum key_set {

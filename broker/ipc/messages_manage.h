@@ -94,6 +94,15 @@ struct msg_grant {
 	struct rk_slice deny_query; /* LIST of decoded names */
 };
 
+enum key_flags {
+	KEY_TRUSTED_ONLY = 1, /* from addresses that its holder is trusted at */
+	KEY_HONEY = 2,        /* never valid; its use raises an alert */
+	KEY_FLAGS = 3,        /* those that a key has */
+	/* in KEY_ISSUE: not KEY_TRUSTED_ONLY, which is what a person's or vendor's key is
+	   when neither prefixes nor this are given */
+	KEY_ANY_IP = 4,
+};
+
 struct msg_key_issue {
 	uint8_t kind;
 	struct rk_slice holder;
@@ -106,7 +115,7 @@ struct msg_key_issue {
 	uint32_t rate_per_minute; /* 0: none; and so on */
 	uint32_t rate_per_day;
 	uint32_t max_concurrent;
-	uint32_t flags; /* enum store_key_flags */
+	uint32_t flags; /* enum key_flags */
 };
 
 struct msg_key_extend {
@@ -136,9 +145,9 @@ struct msg_key_info {
 	uint32_t rate_per_minute;
 	uint32_t rate_per_day;
 	uint32_t max_concurrent;
-	uint32_t flags; /* enum store_key_flags */
 	uint64_t revision;
 	struct rk_slice minted_by; /* id of a management key; empty: none */
+	uint32_t flags; /* enum key_flags */
 };
 
 enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };

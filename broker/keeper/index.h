@@ -82,7 +82,7 @@ struct index_key {
 	char hint[RELAY_KEY_HINT];
 	uint8_t kind;
 	uint8_t grant_count, cidr_count;
-	uint8_t flags; /* enum store_key_flags */
+	uint8_t flags; /* enum key_flags */
 	bool counted;  /* among the live ones of who minted it (keeper/minted.h) */
 	uint8_t mails; /* about new addresses, on its holder's mail_day */
 	uint32_t in_flight;

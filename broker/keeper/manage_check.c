@@ -8,6 +8,7 @@
 #include "http/h1.h"
 #include "policy/glob.h"
 #include "policy/host_class.h"
+#include "policy/relay_key.h"
 
 static bool is_alnum(char c)
 {
@@ -219,6 +220,23 @@ int check_cidrs(struct rk_slice cidrs, char *list, size_t *used, struct rk_fault
 		if (record_list_add(list, MSG_MAX_LIST, used, rk_str(text)))
 			return rk_fail(fault, RK_E_TOOBIG, "too many address prefixes");
 	}
+	return 0;
+}
+
+/* ---- flags ---- */
+
+int check_key_flags(const struct msg_key_issue *b, uint32_t *flags, struct rk_fault *fault)
+{
+	bool human = b->kind == HOLDER_PERSON || b->kind == HOLDER_VENDOR;
+
+	if (b->flags & ~(uint32_t)(KEY_TRUSTED_ONLY | KEY_ANY_IP))
+		return rk_fail(fault, RK_E_INVALID, "a key has no such flag");
+	if (b->flags & KEY_ANY_IP && (b->flags & KEY_TRUSTED_ONLY || b->cidrs.n))
+		return rk_fail(fault, RK_E_INVALID,
+		               "from any address, or from some only: not both");
+	*flags = b->flags & KEY_FLAGS;
+	if (human && !b->cidrs.n && !(b->flags & KEY_ANY_IP))
+		*flags |= KEY_TRUSTED_ONLY;
 	return 0;
 }
 

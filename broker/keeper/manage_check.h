@@ -48,6 +48,13 @@ RK_MUST_CHECK int check_grant(const struct msg_grant *g, struct rk_fault *fault)
 RK_MUST_CHECK int check_cidrs(struct rk_slice cidrs, char *list, size_t *used,
                               struct rk_fault *fault);
 
+/*
+ * What flags a new key gets: of a person or a vendor it is for trusted addresses only, unless
+ * it has prefixes or any address was asked for.
+ */
+RK_MUST_CHECK int check_key_flags(const struct msg_key_issue *b, uint32_t *flags,
+                                  struct rk_fault *fault);
+
 /* None of them over RATE_MAX. */
 RK_MUST_CHECK int check_limits(const struct rate_limits *l, struct rk_fault *fault);
 

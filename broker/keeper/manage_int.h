@@ -108,6 +108,8 @@ struct change_user {
 	struct user_entry next; /* as it will be */
 	uint32_t number;        /* of a new one; the last one that was listed */
 	uint32_t sent;
+	uint32_t flags;
+	bool changed; /* by at_once */
 };
 
 enum { MUTATION_ACTION_MAX = 48 };

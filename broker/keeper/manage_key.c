@@ -134,6 +134,16 @@ static void note_limits(struct manage_op *op, const struct rate_limits *l)
 	              l->per_day, l->max_concurrent);
 }
 
+static void note_flags(struct manage_op *op)
+{
+	char before[sizeof op->detail];
+
+	if (!(op->key.flags & KEY_TRUSTED_ONLY))
+		return;
+	memcpy(before, op->detail, sizeof before);
+	manage_detail(op, "%s trusted_only", before);
+}
+
 int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	const struct msg_key_issue *b = &op->body.key_issue;
@@ -149,16 +159,16 @@ int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
 	    (b->env.n && (err = check_name("an environment", b->env, fault))) ||
 	    (err = check_expiry(op->now_ms, b->ttl_ms, b->expires_ms, &op->key.expires_ms,
 	                        fault)) ||
-	    (err = check_limits(&limits, fault)))
+	    (err = check_limits(&limits, fault)) ||
+	    (err = check_key_flags(b, &op->key.flags, fault)))
 		return err;
-	if (b->flags & ~(uint32_t)KEY_TRUSTED_ONLY)
-		return rk_fail(fault, RK_E_INVALID, "the key has an unknown option");
 	if ((err = manage_grants_resolve(op, b->grants, fault)) ||
 	    (err = check_cidrs(b->cidrs, op->key.lists + MSG_MAX_GRANTS, &used, fault)) ||
 	    (err = key_make(op, fault)))
 		return err;
 	op->key.cidrs = rk_slice(op->key.lists + MSG_MAX_GRANTS, used);
 	note_limits(op, &limits);
+	note_flags(op);
 	op->row.holder_kind = b->kind;
 	op->row.holder = b->holder;
 	op->row.env = b->env;
@@ -179,7 +189,7 @@ static struct store_key issued(const struct manage_op *op)
 	    .created_ms = op->now_ms,
 	    .expires_ms = op->key.expires_ms,
 	    .limits = issued_limits(b),
-	    .flags = b->flags,
+	    .flags = op->key.flags,
 	    .minted_by = op->key.minted_by,
 	};
 

@@ -50,12 +50,6 @@ struct store_conn {
 	struct store_egress identity, proxy;
 };
 
-enum store_key_flags {
-	KEY_TRUSTED_ONLY = 1, /* from addresses that its holder's trusted ones contain */
-	KEY_HONEY = 2,        /* never valid; its use raises an alert */
-	KEY_FLAGS = 3,
-};
-
 struct store_key {
 	struct rk_slice id; /* "key_..." */
 	uint8_t digest[32]; /* SHA-256 of the key */
@@ -70,7 +64,7 @@ struct store_key {
 	int64_t expires_ms; /* 0: never */
 	int64_t revoked_ms; /* 0: not */
 	struct rate_limits limits;
-	uint32_t flags;     /* enum store_key_flags */
+	uint32_t flags;     /* enum key_flags */
 	uint32_t revision;  /* 1, 2, ... */
 	uint32_t minted_by; /* number of a management key; 0: none */
 };

@@ -82,7 +82,7 @@ static const char version_3[] = "CREATE TABLE egress("
 
 /*
  * Version 4: the control plane. `revision` counts the changes of an object (ETag). Flags of a
- * relay key: enum store_key_flags; minted_by is management_key.n, 0 for none. Addresses are 16
+ * relay key: enum key_flags; minted_by is management_key.n, 0 for none. Addresses are 16
  * bytes, with so many bits that count. A holder is settled once it has had a trusted address:
  * then no other one is its first. What is sent out waits in the outbox until the other
  * side has it. An idempotency row says which object a change made, not what it answered.
