@@ -1,4 +1,5 @@
 #include "ipc/catalogue_manage.h"
+#include "ipc/catalogue_trust.h"
 
 /* ---- bodies ---- */
 
@@ -360,6 +361,18 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(USER_UPDATE, user_update),
 	COMMAND(USER_REMOVE, ref),
 	ANSWER(USER_INFO, user_info),
+	COMMAND(HOLDER_LIST, holder_list),
+	COMMAND(HOLDER_GET, ref),
+	COMMAND(HOLDER_SET, holder_set),
+	COMMAND(HOLDER_REVOKE, ref),
+	ANSWER(HOLDER_INFO, holder_info),
+	COMMAND(TRUST_LIST, trust_list),
+	COMMAND(TRUST_ADD, trust_add),
+	COMMAND(TRUST_APPROVE, ref),
+	COMMAND(TRUST_REMOVE, ref),
+	ANSWER(TRUST_INFO, trust_info),
+	COMMAND(TRUST_CONFIRM_GET, confirm),
+	COMMAND(TRUST_CONFIRM, confirm),
 };
 /* clang-format on */
 

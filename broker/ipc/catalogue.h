@@ -8,6 +8,7 @@
 
 #include "base/record.h"
 #include "ipc/messages_manage.h"
+#include "ipc/messages_trust.h"
 #include "ipc/roles.h"
 
 enum ipc_type {
@@ -100,6 +101,19 @@ enum ipc_type {
 	MSG_USER_UPDATE,
 	MSG_USER_REMOVE,
 	MSG_USER_INFO,
+	/* management: holders and their addresses */
+	MSG_HOLDER_LIST,
+	MSG_HOLDER_GET,
+	MSG_HOLDER_SET,
+	MSG_HOLDER_REVOKE,
+	MSG_HOLDER_INFO,
+	MSG_TRUST_LIST,
+	MSG_TRUST_ADD,
+	MSG_TRUST_APPROVE,
+	MSG_TRUST_REMOVE,
+	MSG_TRUST_INFO,
+	MSG_TRUST_CONFIRM_GET,
+	MSG_TRUST_CONFIRM,
 	MSG_TYPES
 };
 
@@ -174,6 +188,13 @@ union ipc_body {
 	struct msg_audit_entry audit_entry;
 	struct msg_audit_verified audit_verified;
 	struct msg_status status;
+	struct msg_holder_list holder_list;
+	struct msg_holder_set holder_set;
+	struct msg_holder_info holder_info;
+	struct msg_trust_list trust_list;
+	struct msg_trust_add trust_add;
+	struct msg_trust_info trust_info;
+	struct msg_confirm confirm;
 	struct msg_caller caller;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;

@@ -86,7 +86,7 @@ struct msg_trust_info {
 	uint64_t revision;
 };
 
-/* CONFIRM_GET changes nothing; CONFIRM uses the code up. */
+/* TRUST_CONFIRM_GET changes nothing; TRUST_CONFIRM uses the code up. */
 struct msg_confirm {
 	struct rk_slice code;
 };

@@ -35,7 +35,8 @@ struct manage_caller_ops {
 struct manage_caller {
 	char actor[64]; /* for the audit log: "uid:1000", or id of a management key */
 	enum mgmt_role role;
-	uint32_t mgmt_key; /* number of the management key; 0: none */
+	uint32_t mgmt_key;     /* number of the management key; 0: none */
+	uint8_t client_ip[16]; /* of the HTTP client; zero: none */
 	/* the terms of its next command (struct msg_caller) */
 	char idempotency_key[MSG_MAX_IDEMPOTENCY_KEY + 1]; /* "": none */
 	uint64_t if_revision;                              /* 0: any */

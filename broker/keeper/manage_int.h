@@ -15,6 +15,7 @@ struct change_settings;
 struct delivery_read;
 struct audit_tail;
 struct manage_list;
+struct manage_trust;
 
 /* What a change is made of. Errors leave everything as it was, but for `at_once`. */
 struct mutation {
@@ -140,8 +141,8 @@ struct manage_op {
 	uint8_t digest[32]; /* of the command, under an idempotency key */
 	int row_err;        /* of an urgent change whose audit row failed */
 	char actor[64];
-	int64_t now_ms;                /* when its turn came */
-	char target[MSG_MAX_NAME + 1]; /* id of the object */
+	int64_t now_ms;                  /* when its turn came */
+	char target[MSG_MAX_HOLDER + 1]; /* id of the object; "kind:name" of a holder */
 	char detail[AUDIT_MAX_DETAIL + 1];
 	struct audit_row row;
 	struct change_conn conn;
@@ -157,12 +158,14 @@ struct manage_op {
 	struct manage_list *list;
 	struct audit_stream *stream;
 	struct audit_tail *tail;
+
+	struct manage_trust *trust; /* keeper/manage_trust.h */
 };
 
 /* A change that is in force but could not be stored; asked for again, it is tried again. */
 struct manage_undurable {
 	struct manage_undurable *next;
-	char id[MSG_MAX_NAME + 1];
+	char id[MSG_MAX_HOLDER + 1];
 };
 
 struct manage {

@@ -53,6 +53,9 @@ void trust_free(struct trust *t);
 /* For pipeline_params.trust; t may be set later than the params are made. */
 struct pipeline_trust trust_hooks(struct keeper *k);
 
+/* "203.0.113.42", or with the bits of a prefix. */
+void trust_address(const struct index_trust *t, char out[RK_CIDR_TEXT]);
+
 /* "ip_17" and back; RK_E_NOTFOUND for what is none. */
 void trust_id(uint32_t number, char out[TRUST_ID]);
 RK_MUST_CHECK int trust_find(const struct keeper *k, struct rk_slice id,

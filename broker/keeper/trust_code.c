@@ -1,7 +1,6 @@
 #include <stdio.h>
 
 #include "base/base62.h"
-#include "base/clock.h"
 #include "keeper/slots.h"
 #include "keeper/trust_int.h"
 
@@ -26,6 +25,14 @@ int trust_find(const struct keeper *k, struct rk_slice id, struct index_trust **
 		return rk_fail(fault, RK_E_NOTFOUND, "there is no such address");
 	*out = t;
 	return 0;
+}
+
+void trust_address(const struct index_trust *t, char out[RK_CIDR_TEXT])
+{
+	if (t->net.bits == 128)
+		rk_ip_format(&t->net.net, out);
+	else
+		rk_cidr_format(&t->net, out);
 }
 
 /* ---- codes ---- */

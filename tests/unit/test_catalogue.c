@@ -102,6 +102,18 @@ static const struct permit permits[] = {
     {MSG_USER_UPDATE, "tk wk", IPC_PHASE_SERVE},
     {MSG_USER_REMOVE, "tk wk", IPC_PHASE_SERVE},
     {MSG_USER_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_HOLDER_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_HOLDER_GET, "tk wk", IPC_PHASE_SERVE},
+    {MSG_HOLDER_SET, "tk wk", IPC_PHASE_SERVE},
+    {MSG_HOLDER_REVOKE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_HOLDER_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_TRUST_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_ADD, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_APPROVE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_REMOVE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_TRUST_CONFIRM_GET, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_CONFIRM, "tk wk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
