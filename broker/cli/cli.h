@@ -162,6 +162,9 @@ extern const struct cli_command cli_settings_commands[], cli_webhook_commands[],
     cli_delivery_commands[];
 extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[],
     cli_mgmt_commands[], cli_user_commands[];
+extern const struct cli_command cli_holder_commands[], cli_trust_commands[];
+int cli_approvals(struct cli *c, int argc, char **argv);
+extern const char cli_approvals_usage[];
 int cli_setup(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_key_revoke(struct cli *c, int argc, char **argv);
