@@ -415,7 +415,8 @@ const struct cli_command cli_holder_commands[] = {
     {"show", holder_show, "usage: relaykey holder show KIND:NAME [--json]\n"},
     {"set", holder_set,
      "usage: relaykey holder set KIND:NAME (--email ADDRESS | --no-email) [--json]\n"
-     "  Where the mail goes whose link confirms a new address.\n"},
+     "  Where the mail goes whose link confirms a new address. Links that went to the former\n"
+     "  one open nothing any more.\n"},
     {"revoke", holder_revoke,
      "usage: relaykey holder revoke KIND:NAME [--json]\n"
      "  Every key of the holder, in force at once, for requests in flight too.\n"},

@@ -148,6 +148,8 @@ static int set_apply(struct manage_op *op, struct rk_fault *fault)
 	struct index_holder *h = op->trust->holder;
 
 	h->revision++;
+	for (unsigned i = 0; i < h->trusts; i++)
+		h->trust[i]->code_expires_ms = 0;
 	if (index_holder_set_email(op->k->index, h, op->body.holder_set.email))
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
 	return 0;

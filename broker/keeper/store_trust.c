@@ -43,6 +43,12 @@ int store_holder_set_email(struct store *s, uint8_t kind, struct rk_slice name,
 		             "UPDATE holder SET email = ?, revision = revision + 1 WHERE n = ?",
 		             DB_VALUES(DB_TEXT(email), DB_INT(holder)), NULL, fault,
 		             "cannot change the holder");
+	if (!err)
+		err = db_run(s->db,
+		             "UPDATE trusted_ip SET code_digest = '', code_expires_ms = 0 "
+		             "WHERE holder = ? AND code_expires_ms > 0",
+		             DB_VALUES(DB_INT(holder)), NULL, fault,
+		             "cannot close the holder's links");
 	return store_end(s, err, fault);
 }
 

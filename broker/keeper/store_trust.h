@@ -37,6 +37,7 @@ struct store_mail {
 	struct rk_slice to; /* empty: only webhooks hear of it */
 };
 
+/* Links that went to the old address open nothing any more. */
 RK_MUST_CHECK int store_holder_set_email(struct store *s, uint8_t kind, struct rk_slice name,
                                          struct rk_slice email, struct rk_fault *fault);
 /* All keys of it that are not revoked yet. */

@@ -152,7 +152,9 @@ static void apply(struct trust_job *j)
 	if (old)
 		index_trust_drop(j->t->k->index, old);
 	rec->mailed_ms = j->row.mailed_ms;
-	rec->code_expires_ms = j->row.code_expires_ms;
+	/* a link that goes to where the holder's mail went before opens nothing */
+	if (rk_slice_is(j->mail.to, rec->holder->email ? rec->holder->email : ""))
+		rec->code_expires_ms = j->row.code_expires_ms;
 	memcpy(rec->code_digest, j->row.code_digest, sizeof rec->code_digest);
 	rec->revision += j->kind == JOB_CODE;
 }

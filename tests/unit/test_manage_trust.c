@@ -444,6 +444,27 @@ static void the_link_confirms_once(void **state)
 	    trust_count_sql(w, "SELECT count(*) FROM trusted_ip WHERE code_digest <> ''"), 0);
 }
 
+static void the_link_goes_with_the_address_that_it_was_mailed_to(void **state)
+{
+	struct world *w = *state;
+	char code[TRUST_CODE + 1], next[TRUST_CODE + 1];
+	struct msg_confirm m = {.code = rk_slice(code, TRUST_CODE)};
+	struct world_key key;
+
+	make_pending(w, &key);
+	trust_code(w, code);
+	trust_email(w, "person:ada", "ada@elsewhere.example");
+	assert_int_equal(world_refusal(w, &w->a, MSG_TRUST_CONFIRM, &m), RK_E_NOTFOUND);
+	/* the next attempt mails a new one to the new address */
+	assert_int_equal(trust_ask(w, "203.0.113.9", key.text), REASON_IP_UNCONFIRMED);
+	WORLD_WAIT(w, trust_quiet(trust_holder(w, "ada")));
+	assert_int_equal(trust_mails(w), 2);
+	trust_code(w, next);
+	m.code = rk_slice(next, TRUST_CODE);
+	world_run(w, &w->a, MSG_TRUST_CONFIRM, &m);
+	world_answer(&w->a, 0, MSG_TRUST_INFO);
+}
+
 static void two_clicks_at_once_confirm_once(void **state)
 {
 	struct world *w = *state;
@@ -598,6 +619,7 @@ int main(void)
 	    TEST(addresses_are_listed_by_holder_key_state_and_pages),
 	    TEST(the_link_shows_what_it_is_about_and_changes_nothing),
 	    TEST(the_link_confirms_once),
+	    TEST(the_link_goes_with_the_address_that_it_was_mailed_to),
 	    TEST(two_clicks_at_once_confirm_once),
 	    TEST(wrong_codes_get_one_answer_and_are_counted_by_address),
 	    TEST(each_role_may_do_what_it_is_for),

@@ -221,6 +221,18 @@ static void a_new_code_replaces_the_old_one(void **state)
 	assert_int_equal(mails(w), 2);
 }
 
+static void another_address_for_mail_closes_the_links_to_the_old_one(void **state)
+{
+	struct world *w = *state;
+	struct store_trust t = pending(1, "203.0.113.7");
+
+	OK(store_trust_add(w->s, &t, 0, &mail, &fault));
+	OK(store_holder_set_email(w->s, 2, rk_str("bob"), rk_str("bob@example.com"), &fault));
+	assert_non_null(strstr(reload(w), "ip_1:ada:203.0.113.7/32:1/0:key_a:ab/5000@1 "));
+	OK(store_holder_set_email(w->s, 2, rk_str("ada"), rk_str("new@example.com"), &fault));
+	assert_non_null(strstr(reload(w), "ip_1:ada:203.0.113.7/32:1/0:key_a:00/0@1 "));
+}
+
 static void deciding_uses_the_code_up_and_settles_the_holder(void **state)
 {
 	struct world *w = *state;
@@ -288,6 +300,7 @@ int main(void)
 	    TEST(revoking_a_holder_takes_all_its_keys_and_no_other),
 	    TEST(a_pending_address_and_its_mail_are_one_change),
 	    TEST(a_new_code_replaces_the_old_one),
+	    TEST(another_address_for_mail_closes_the_links_to_the_old_one),
 	    TEST(deciding_uses_the_code_up_and_settles_the_holder),
 	    TEST(one_that_is_trusted_from_the_start_settles_it_too),
 	    TEST(a_number_is_never_given_twice_and_removal_leaves_the_holder_settled),
