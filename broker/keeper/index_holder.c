@@ -376,7 +376,7 @@ int index_trust_new(struct index *ix, struct index_holder *h, const struct rk_ci
 	ix->last_trust++;
 	t->net = *net;
 	t->state = TRUST_PENDING;
-	t->busy = true;
+	t->busy = t->fresh = true;
 	*out = t;
 	return 0;
 }

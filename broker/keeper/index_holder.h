@@ -25,6 +25,7 @@ struct index_trust {
 	uint8_t state; /* enum trust_state */
 	uint8_t how;   /* enum trust_how */
 	bool busy;     /* a change of it is being stored: it is as it was, and nobody else's */
+	bool fresh;    /* not in the store yet: shown to nobody */
 	uint32_t revision;
 	struct index_key *key; /* it was first seen with; NULL: somebody added it */
 	const char *conn_id;   /* likewise, interned */

@@ -283,7 +283,7 @@ static int add_apply(struct manage_op *op, struct rk_fault *fault)
 	t->rec->state = TRUST_TRUSTED;
 	t->rec->how = TRUST_BY_MANAGER;
 	t->rec->decided_ms = op->now_ms;
-	t->rec->busy = false;
+	t->rec->busy = t->rec->fresh = false;
 	t->holder->settled = true;
 	t->busy = t->made = false;
 	return 0;

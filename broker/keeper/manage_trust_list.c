@@ -154,7 +154,7 @@ static bool matches(const struct manage_op *op, const struct index_trust *rec)
 {
 	const struct manage_trust *t = op->trust;
 
-	if (rec->state == TRUST_REMOVED || (t->key && rec->key != t->key))
+	if (rec->fresh || rec->state == TRUST_REMOVED || (t->key && rec->key != t->key))
 		return false;
 	return !op->body.trust_list.state || op->body.trust_list.state == rec->state;
 }

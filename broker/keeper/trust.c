@@ -137,7 +137,7 @@ static void apply(struct trust_job *j)
 {
 	struct index_trust *rec = j->rec, *old;
 
-	rec->busy = false;
+	rec->busy = rec->fresh = false;
 	if (j->kind == JOB_FIRST) {
 		rec->state = TRUST_TRUSTED;
 		rec->how = TRUST_BY_FIRST;

@@ -21,7 +21,7 @@ int trust_find(const struct keeper *k, struct rk_slice id, struct index_trust **
 	    rk_slice_u64(rk_slice_skip(id, sizeof id_prefix - 1), &number) &&
 	    number <= UINT32_MAX)
 		t = index_trust_by_number(k->index, (uint32_t)number);
-	if (!t)
+	if (!t || t->fresh)
 		return rk_fail(fault, RK_E_NOTFOUND, "there is no such address");
 	*out = t;
 	return 0;

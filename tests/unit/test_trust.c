@@ -184,6 +184,27 @@ static void a_new_address_is_kept_with_one_mail_however_often_it_comes(void **st
 	assert_true(t->code_expires_ms > rk_wall_ms());
 }
 
+static void what_is_not_stored_yet_is_not_shown(void **state)
+{
+	struct world *w = *state;
+	struct msg_ref ref = {.ref = rk_str("ip_1")};
+	struct world_key key;
+	unsigned count;
+
+	trust_key(w, "ada", &key);
+	w->terms.first = false;
+	world_hold_store(w);
+	assert_int_equal(trust_ask(w, "203.0.113.9", key.text), REASON_IP_UNCONFIRMED);
+	world_turns(w);
+	assert_null(trust_list(w, "", 0, &count));
+	assert_int_equal(world_refusal(w, &w->a, MSG_TRUST_APPROVE, &ref), RK_E_NOTFOUND);
+	world_set(w, &w->hold_store, false);
+	WORLD_WAIT(w, trust_quiet(trust_holder(w, "ada")));
+	assert_non_null(trust_list(w, "", 0, &count));
+	world_run(w, &w->a, MSG_TRUST_APPROVE, &ref);
+	world_answer(&w->a, 0, MSG_TRUST_INFO);
+}
+
 static void without_an_address_for_mail_it_waits_for_an_administrator(void **state)
 {
 	struct world *w = *state;
@@ -316,6 +337,7 @@ int main(void)
 	    TEST(a_relay_that_gives_up_while_it_waits_is_no_protocol_error),
 	    TEST(with_the_rule_off_only_presets_let_in),
 	    TEST(a_new_address_is_kept_with_one_mail_however_often_it_comes),
+	    TEST(what_is_not_stored_yet_is_not_shown),
 	    TEST(without_an_address_for_mail_it_waits_for_an_administrator),
 	    TEST(a_thief_with_many_addresses_fills_neither_store_nor_mailbox),
 	    TEST(a_code_that_expired_is_followed_by_a_new_one),
