@@ -23,12 +23,12 @@ static json_t *holder_of(uint8_t kind, struct rk_slice name)
 
 static json_t *render_holder(const struct msg_holder_info *h)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "kind",
-	                 holder_kind_name((enum holder_kind)h->kind), "name",
-	                 render_text(h->name), "email", text_or_null(h->email), "keys",
-	                 (json_int_t)h->keys, "live_keys", (json_int_t)h->live_keys,
-	                 "trusted_ips", (json_int_t)h->trusted_ips, "pending_ips",
-	                 (json_int_t)h->pending_ips, "revision", (json_int_t)h->revision);
+	return json_pack(
+	    "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "id", render_text(h->ref), "kind",
+	    holder_kind_name((enum holder_kind)h->kind), "name", render_text(h->name), "email",
+	    text_or_null(h->email), "keys", (json_int_t)h->keys, "live_keys",
+	    (json_int_t)h->live_keys, "trusted_ips", (json_int_t)h->trusted_ips, "pending_ips",
+	    (json_int_t)h->pending_ips, "revision", (json_int_t)h->revision);
 }
 
 static const char *state_name(uint8_t state)

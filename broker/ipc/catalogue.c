@@ -367,6 +367,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(HOLDER_REVOKE, ref),
 	ANSWER(HOLDER_INFO, holder_info),
 	COMMAND(TRUST_LIST, trust_list),
+	COMMAND(TRUST_GET, ref),
 	COMMAND(TRUST_ADD, trust_add),
 	COMMAND(TRUST_APPROVE, ref),
 	COMMAND(TRUST_REMOVE, ref),

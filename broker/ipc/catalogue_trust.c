@@ -13,6 +13,7 @@ static const struct record_field msg_holder_set_fields[] = {
 };
 
 static const struct record_field msg_holder_info_fields[] = {
+    RF_BYTES(struct msg_holder_info, ref, MSG_MAX_HOLDER),
     RF_U8(struct msg_holder_info, kind),
     RF_BYTES(struct msg_holder_info, name, MSG_MAX_NAME),
     RF_BYTES(struct msg_holder_info, email, MSG_MAX_EMAIL),

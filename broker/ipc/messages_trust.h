@@ -42,6 +42,7 @@ struct msg_holder_set {
 };
 
 struct msg_holder_info {
+	struct rk_slice ref; /* "kind:name" */
 	uint8_t kind;
 	struct rk_slice name;
 	struct rk_slice email; /* empty: none */

@@ -162,6 +162,7 @@ static const struct manage_command commands[] = {
      .start = manage_trust_list,
      .resume = manage_trust_list_resume,
      .release = manage_trust_release},
+    {.type = MSG_TRUST_GET, .may = MAY_READ, .start = manage_trust_get},
     {.type = MSG_TRUST_ADD,
      .may = MAY_OPERATE,
      .start = manage_trust_change,

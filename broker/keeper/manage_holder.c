@@ -82,6 +82,7 @@ static uint32_t count_live(const struct index *ix, const struct index_holder *h)
 void manage_send_holder(struct manage_op *op, const struct index_holder *h, uint32_t live,
                         uint32_t revoked)
 {
+	char ref[MSG_MAX_HOLDER + 1];
 	struct msg_holder_info info = {
 	    .kind = h->kind,
 	    .name = rk_str(h->name),
@@ -94,6 +95,9 @@ void manage_send_holder(struct manage_op *op, const struct index_holder *h, uint
 	    .revision = h->revision,
 	};
 
+	snprintf(ref, sizeof ref, "%s:%s", holder_kind_name((enum holder_kind)h->kind),
+	         h->name);
+	info.ref = rk_str(ref);
 	manage_send(op, MSG_HOLDER_INFO, &info);
 }
 

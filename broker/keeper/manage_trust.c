@@ -47,6 +47,20 @@ static void address_answer(struct manage_op *op)
 	manage_send_trust(op, op->trust->rec, (enum trust_state)op->trust->rec->state);
 }
 
+void manage_trust_get(struct manage_op *op)
+{
+	struct index_trust *rec;
+	struct rk_fault fault;
+	int err = trust_find(op->k, op->body.ref.ref, &rec, &fault);
+
+	if (err) {
+		manage_end(op, err, fault.text);
+		return;
+	}
+	manage_send_trust(op, rec, (enum trust_state)rec->state);
+	manage_finish(op);
+}
+
 static void note_address(struct manage_op *op, const struct index_trust *rec)
 {
 	char text[RK_CIDR_TEXT];

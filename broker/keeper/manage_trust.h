@@ -57,6 +57,7 @@ void manage_trust_release(struct manage_op *op);
 void manage_holder_get(struct manage_op *op);
 void manage_holder_list(struct manage_op *op);
 void manage_holder_list_resume(struct manage_op *op);
+void manage_trust_get(struct manage_op *op);
 void manage_trust_list(struct manage_op *op);
 void manage_trust_list_resume(struct manage_op *op);
 void manage_confirm_get(struct manage_op *op);

@@ -108,6 +108,7 @@ static const struct permit permits[] = {
     {MSG_HOLDER_REVOKE, "tk wk", IPC_PHASE_SERVE},
     {MSG_HOLDER_INFO, "kt kw", IPC_PHASE_SERVE},
     {MSG_TRUST_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_TRUST_GET, "tk wk", IPC_PHASE_SERVE},
     {MSG_TRUST_ADD, "tk wk", IPC_PHASE_SERVE},
     {MSG_TRUST_APPROVE, "tk wk", IPC_PHASE_SERVE},
     {MSG_TRUST_REMOVE, "tk wk", IPC_PHASE_SERVE},

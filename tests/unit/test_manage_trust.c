@@ -28,6 +28,7 @@ static void a_holder_is_shown_with_its_keys_and_addresses(void **state)
 	assert_int_equal(trust_ask(w, "203.0.113.2", one.text), REASON_IP_UNCONFIRMED);
 	WORLD_WAIT(w, trust_quiet(trust_holder(w, "ada")));
 	h = holder(w, MSG_HOLDER_GET, "person:ada");
+	assert_true(rk_slice_is(h->ref, "person:ada"));
 	assert_int_equal(h->keys, 2);
 	assert_int_equal(h->live_keys, 1);
 	assert_int_equal(h->trusted_ips, 1);
@@ -281,6 +282,8 @@ static void an_administrator_approves_what_is_pending(void **state)
 	assert_true(world_last_action(w, "ip.approve"));
 	assert_int_equal(trust_ask(w, "203.0.113.9", key.text), REASON_OK);
 	world_complete(w);
+	world_run(w, &w->a, MSG_TRUST_GET, &ref);
+	assert_true(rk_slice_is(world_answer(&w->a, 0, MSG_TRUST_INFO)->trust_info.id, "ip_1"));
 	/* the link in the mail opens nothing any more */
 	assert_int_equal(world_refusal(w, &w->a, MSG_TRUST_CONFIRM, &m), RK_E_NOTFOUND);
 	ref.ref = rk_str("ip_2");
@@ -530,10 +533,11 @@ static void each_role_may_do_what_it_is_for(void **state)
 		enum mgmt_role least;
 		bool read;
 	} table[] = {
-	    {MSG_HOLDER_LIST, ROLE_AUDITOR, true},     {MSG_HOLDER_GET, ROLE_AUDITOR, true},
-	    {MSG_TRUST_LIST, ROLE_AUDITOR, true},      {MSG_HOLDER_SET, ROLE_OPERATOR, false},
-	    {MSG_HOLDER_REVOKE, ROLE_OPERATOR, false}, {MSG_TRUST_ADD, ROLE_OPERATOR, false},
-	    {MSG_TRUST_APPROVE, ROLE_OPERATOR, false}, {MSG_TRUST_REMOVE, ROLE_OPERATOR, false},
+	    {MSG_HOLDER_LIST, ROLE_AUDITOR, true},    {MSG_HOLDER_GET, ROLE_AUDITOR, true},
+	    {MSG_TRUST_GET, ROLE_AUDITOR, true},      {MSG_TRUST_LIST, ROLE_AUDITOR, true},
+	    {MSG_HOLDER_SET, ROLE_OPERATOR, false},   {MSG_HOLDER_REVOKE, ROLE_OPERATOR, false},
+	    {MSG_TRUST_ADD, ROLE_OPERATOR, false},    {MSG_TRUST_APPROVE, ROLE_OPERATOR, false},
+	    {MSG_TRUST_REMOVE, ROLE_OPERATOR, false},
 	};
 	static const enum mgmt_role refused[] = {ROLE_NOBODY, ROLE_PROVISIONER, ROLE_AUDITOR};
 	struct world *w = *state;
