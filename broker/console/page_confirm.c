@@ -286,17 +286,15 @@ int page_confirm_answer(const struct ipc_message *m, struct rk_buf *out)
 	return page_confirm_refused(503, out);
 }
 
-void page_confirm_headers(char out[PAGE_CONFIRM_HEADERS])
+void page_confirm_csp(char out[PAGE_CONFIRM_CSP])
 {
 	uint8_t digest[32];
 	char hash[64];
 
 	rk_sha256(rk_str(style), digest);
 	hash[credential_base64_encode(rk_slice(digest, sizeof digest), hash)] = '\0';
-	snprintf(out, PAGE_CONFIRM_HEADERS,
-	         "Content-Security-Policy: default-src 'none'; style-src 'sha256-%s'; "
-	         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'\r\n"
-	         "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
-	         "X-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n",
+	snprintf(out, PAGE_CONFIRM_CSP,
+	         "default-src 'none'; style-src 'sha256-%s'; form-action 'self'; "
+	         "frame-ancestors 'none'; base-uri 'none'",
 	         hash);
 }

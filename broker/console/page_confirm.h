@@ -15,7 +15,7 @@
 #include "http/h1.h"
 #include "ipc/frame.h"
 
-enum { PAGE_CONFIRM_MAX = 12288, PAGE_CONFIRM_HEADERS = 512 };
+enum { PAGE_CONFIRM_MAX = 12288, PAGE_CONFIRM_CSP = 256 };
 
 struct page_ask {
 	enum ipc_type type; /* MSG_TRUST_CONFIRM_GET or MSG_TRUST_CONFIRM */
@@ -37,7 +37,8 @@ int page_confirm_answer(const struct ipc_message *m, struct rk_buf *out);
 /* The page for a refusal, 503 among them: no keeper. The same returns. */
 int page_confirm_refused(int status, struct rk_buf *out);
 
-/* The header lines that come with each of these pages: complete, with CRLF. */
-void page_confirm_headers(char out[PAGE_CONFIRM_HEADERS]);
+/* The policy of all these pages: the value of Content-Security-Policy. They come with
+ * "Referrer-Policy: no-referrer" and "Cache-Control: no-store" as well. */
+void page_confirm_csp(char out[PAGE_CONFIRM_CSP]);
 
 #endif
