@@ -86,7 +86,7 @@ int index_holder_resolve(const struct index *ix, struct rk_slice ref, struct ind
 	enum holder_kind kind;
 
 	if (!colon || holder_kind_parse(rk_slice(ref.p, n), &kind))
-		return rk_fail(fault, RK_E_INVALID,
+		return rk_fail(fault, RK_E_NOTFOUND,
 		               "a holder is written KIND:NAME, with the kind app, agent, "
 		               "person or vendor");
 	h = index_holder_find(ix, kind, rk_slice_skip(ref, n + 1));

@@ -54,7 +54,7 @@ struct index_holder {
 
 struct index_holder *index_holder_find(const struct index *ix, enum holder_kind kind,
                                        struct rk_slice name);
-/* "kind:name". RK_E_INVALID, RK_E_NOTFOUND. */
+/* "kind:name". RK_E_NOTFOUND, also when it is not written so. */
 RK_MUST_CHECK int index_holder_resolve(const struct index *ix, struct rk_slice ref,
                                        struct index_holder **out, struct rk_fault *fault);
 /* In order of creation: NULL to start; NULL at the end. */

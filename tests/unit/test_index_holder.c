@@ -101,8 +101,9 @@ static void a_holder_is_found_by_kind_and_name(void **state)
 	                 RK_E_NOTFOUND);
 	assert_int_equal(index_holder_resolve(w->ix, rk_str("app:acme"), &h, &fault),
 	                 RK_E_NOTFOUND);
-	assert_int_equal(index_holder_resolve(w->ix, rk_str("acme"), &h, &fault), RK_E_INVALID);
-	assert_int_equal(index_holder_resolve(w->ix, rk_str(""), &h, &fault), RK_E_INVALID);
+	assert_int_equal(index_holder_resolve(w->ix, rk_str("acme"), &h, &fault),
+	                 RK_E_NOTFOUND);
+	assert_int_equal(index_holder_resolve(w->ix, rk_str(""), &h, &fault), RK_E_NOTFOUND);
 	assert_ptr_equal(h, w->acme);
 }
 

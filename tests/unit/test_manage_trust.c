@@ -38,7 +38,7 @@ static void a_holder_is_shown_with_its_keys_and_addresses(void **state)
 	ref.ref = rk_str("person:bob");
 	assert_int_equal(world_refusal(w, &w->a, MSG_HOLDER_GET, &ref), RK_E_NOTFOUND);
 	ref.ref = rk_str("ada");
-	assert_int_equal(world_refusal(w, &w->a, MSG_HOLDER_GET, &ref), RK_E_INVALID);
+	assert_int_equal(world_refusal(w, &w->a, MSG_HOLDER_GET, &ref), RK_E_NOTFOUND);
 }
 
 static void an_email_is_checked_stored_and_taken_back(void **state)
