@@ -34,12 +34,9 @@ static int take_concurrent(struct update_options *o, const char *text)
 
 static int take_trusted(struct update_options *o, const char *text)
 {
-	/* store_key_flags of the broker: 1 is for trusted addresses only */
-	enum { TRUSTED_ONLY = 1 };
-
 	o->m.set |= KEY_SET_FLAGS;
 	if (strcmp(text, "yes") == 0)
-		o->m.flags = TRUSTED_ONLY;
+		o->m.flags = KEY_TRUSTED_ONLY;
 	else if (strcmp(text, "no") != 0)
 		return cli_fail(CLI_USAGE, "--trusted-only: say yes or no");
 	return CLI_DONE;

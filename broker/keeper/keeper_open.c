@@ -422,6 +422,8 @@ static void start_index(struct keeper *k)
 		                        &k->audit_indexer);
 	if (err)
 		log_event(LOG_LEVEL_WARN, "search-index", "reason", "%s", rk_strerror(err));
+}
+
 static void trust_terms(struct keeper *k, struct trust_terms *out)
 {
 	const struct settings *s = keeper_settings(k);

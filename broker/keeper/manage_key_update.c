@@ -218,7 +218,7 @@ static void assume(struct manage_op *op, uint32_t set)
 		mgmt_keys_extended(op->k->mgmt_keys, k, rk_wall_ms());
 		pipeline_expiry_changed(op->k->pipeline, k);
 	}
-	if (set & (KEY_SET_CIDRS | KEY_SET_GRANTS))
+	if (set & (KEY_SET_CIDRS | KEY_SET_GRANTS | KEY_SET_FLAGS))
 		pipeline_policy_changed(op->k->pipeline, k);
 }
 

@@ -537,7 +537,7 @@ void pl_request_forbid(struct pl_request *r, enum reason reason)
 {
 	if (r->state == PL_WAITING && r->cut == REASON_OK)
 		r->cut = (uint16_t)reason;
-	cut(r, reason);
+	pl_request_cut(r, reason);
 }
 
 static struct pl_request *request_of(struct index_request *f)

@@ -77,8 +77,9 @@ static void check_restart(struct world *w, const struct world_key *key)
 	uint64_t version;
 
 	assert_int_equal(index_new(&l.ix), 0);
-	WORLD_OK(store_load(w->k.store, &(struct store_loader){see_conn, see_key, &l}, &version,
-	                    &world_fault));
+	WORLD_OK(store_load(w->k.store,
+	                    &(struct store_loader){.conn = see_conn, .key = see_key, .arg = &l},
+	                    &version, &world_fault));
 	then = index_key_by_id(l.ix, rk_str(key->id));
 	assert_non_null(then);
 	assert_string_equal(now->name, then->name);

@@ -137,8 +137,9 @@ static void test_a_restart_finds_the_revisions_that_were_shown(void **state)
 	world_run(w, &w->a, MSG_KEY_REVOKE, &ref);
 	world_run(w, &w->a, MSG_KEY_REVOKE, &ref); /* changes nothing */
 	world_run(w, &w->a, MSG_CONN_STATE, &off);
-	WORLD_OK(store_load(w->k.store, &(struct store_loader){see_conn, see_key, seen},
-	                    &version, &world_fault));
+	WORLD_OK(store_load(
+	    w->k.store, &(struct store_loader){.conn = see_conn, .key = see_key, .arg = seen},
+	    &version, &world_fault));
 	assert_int_equal(seen[0], conn_revision(w));
 	assert_int_equal(seen[1], key_revision(w, k.id));
 	assert_int_equal(seen[1], 3);

@@ -139,7 +139,8 @@ static const char *relay_keys(struct scene *t)
 
 	t->used = 0;
 	t->text[0] = '\0';
-	OK(store_load(t->s, &(struct store_loader){see_conn, see_key, t}, &version, &fault));
+	OK(store_load(t->s, &(struct store_loader){.conn = see_conn, .key = see_key, .arg = t},
+	              &version, &fault));
 	return t->text;
 }
 
