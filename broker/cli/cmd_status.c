@@ -11,6 +11,21 @@ static long long number(const json_t *doc, const char *key)
 	return (long long)json_integer_value(json_object_get(doc, key));
 }
 
+/* Only while it is on: then it is the first thing to know. */
+static void print_panic(const json_t *panic)
+{
+	const char *reason = render_string(panic, "reason");
+
+	if (!json_is_true(json_object_get(panic, "on")))
+		return;
+	printf("traffic       STOPPED since %s by %s", render_string(panic, "since"),
+	       render_string(panic, "by"));
+	if (*reason)
+		fputs(": ", stdout);
+	render_print(stdout, reason, 0);
+	putchar('\n');
+}
+
 static void print_status(const struct cli *c, const json_t *doc)
 {
 	const json_t *token = json_object_get(doc, "token");
@@ -23,6 +38,7 @@ static void print_status(const struct cli *c, const json_t *doc)
 	printf("console       https://%s\n", c->config.console);
 	printf("state         %s\n",
 	       json_is_true(json_object_get(doc, "sealed")) ? "sealed" : "unsealed");
+	print_panic(json_object_get(doc, "panic"));
 	printf("token         %s (%s), %s, KEK generation %lld, %s\n",
 	       render_string(token, "label"), render_string(token, "model"),
 	       render_string(token, "state"), number(token, "kek_generation"),

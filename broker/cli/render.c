@@ -142,14 +142,19 @@ json_t *render_status(const struct msg_status *s)
 	                          optional(s->audit_error), "rows", (json_int_t)s->audit_rows,
 	                          "commits", (json_int_t)s->batches);
 
+	json_t *panic =
+	    json_pack("{s:b, s:o, s:o, s:o}", "on", s->panic, "since", render_time(s->panic_ms),
+	              "by", optional(s->panic_by), "reason", optional(s->panic_reason));
+
 	return json_pack(
-	    "{s:o, s:o, s:b, s:o, s:o, s:o, s:i, s:{s:I, s:I}, s:i, s:i, s:I, s:I, s:I}",
+	    "{s:o, s:o, s:b, s:o, s:o, s:o, s:i, s:{s:I, s:I}, s:i, s:i, s:I, s:I, s:I, s:o}",
 	    "version", render_text(s->version), "started", render_time(s->started_ms), "sealed",
 	    !s->unsealed, "token", token, "audit", audit, "secret_memory",
 	    render_text(s->secret_memory), "connections", (int)s->connections, "keys", "total",
 	    (json_int_t)s->keys, "live", (json_int_t)s->live_keys, "in_flight",
 	    (int)s->in_flight, "relays", (int)s->relays, "requests", (json_int_t)s->requests,
-	    "refused", (json_int_t)s->refused, "policy_version", (json_int_t)s->policy_version);
+	    "refused", (json_int_t)s->refused, "policy_version", (json_int_t)s->policy_version,
+	    "panic", panic);
 }
 
 static void put_hash(json_t *doc, const char *key, const uint8_t hash[32])

@@ -1,3 +1,4 @@
+#include "ipc/catalogue_contain.h"
 #include "ipc/catalogue_manage.h"
 #include "ipc/catalogue_trust.h"
 
@@ -374,6 +375,8 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ANSWER(TRUST_INFO, trust_info),
 	COMMAND(TRUST_CONFIRM_GET, confirm),
 	COMMAND(TRUST_CONFIRM, confirm),
+	COMMAND(PANIC_ON, panic),
+	COMMAND(PANIC_OFF, panic),
 };
 /* clang-format on */
 

@@ -7,6 +7,7 @@
 #define IPC_CATALOGUE_H
 
 #include "base/record.h"
+#include "ipc/messages_contain.h"
 #include "ipc/messages_manage.h"
 #include "ipc/messages_trust.h"
 #include "ipc/roles.h"
@@ -115,6 +116,9 @@ enum ipc_type {
 	MSG_TRUST_INFO,
 	MSG_TRUST_CONFIRM_GET,
 	MSG_TRUST_CONFIRM,
+	/* management: containment */
+	MSG_PANIC_ON,
+	MSG_PANIC_OFF,
 	MSG_TYPES
 };
 
@@ -196,6 +200,7 @@ union ipc_body {
 	struct msg_trust_add trust_add;
 	struct msg_trust_info trust_info;
 	struct msg_confirm confirm;
+	struct msg_panic panic;
 	struct msg_caller caller;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;

@@ -194,6 +194,10 @@ static const struct record_field msg_status_fields[] = {
     RF_U64(struct msg_status, batches),
     RF_U64(struct msg_status, unwraps),
     RF_U64(struct msg_status, policy_version),
+    RF_U8(struct msg_status, panic),
+    RF_I64(struct msg_status, panic_ms),
+    RF_BYTES(struct msg_status, panic_by, MSG_MAX_NAME),
+    RF_BYTES(struct msg_status, panic_reason, MSG_MAX_REASON),
 };
 
 static const struct record_field msg_settings_set_fields[] = {

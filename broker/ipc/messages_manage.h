@@ -235,6 +235,10 @@ struct msg_status {
 	uint64_t batches; /* journal commits since start */
 	uint64_t unwraps; /* credentials opened by the token since start */
 	uint64_t policy_version;
+	uint8_t panic; /* all traffic is stopped; since when, by whom, why */
+	int64_t panic_ms;
+	struct rk_slice panic_by;
+	struct rk_slice panic_reason;
 };
 
 /* ---- settings ---- */

@@ -18,6 +18,7 @@
 #include "keeper/journal.h"
 #include "keeper/mgmt_auth.h"
 #include "keeper/mgmt_keys.h"
+#include "keeper/panic.h"
 #include "keeper/pipeline.h"
 #include "keeper/relay_link.h"
 #include "keeper/side_peer.h"
@@ -85,6 +86,7 @@ struct keeper {
 
 	/* Of the policy as loaded; raise by one after each store mutation that returned 0. */
 	uint64_t policy_version;
+	struct panic panic; /* likewise as loaded */
 
 	char seal_reason[256]; /* why SEALED; "" otherwise */
 	struct keeper_opening *opening;

@@ -24,6 +24,7 @@
 #include "keeper/index_holder.h"
 #include "keeper/row_encode.h"
 #include "keeper/settings.h"
+#include "keeper/store_contain.h"
 #include "keeper/store_keys.h"
 #include "keeper/trust.h"
 
@@ -55,6 +56,7 @@ struct keeper_opening {
 	struct users *users;
 	struct rk_secret journal_key;
 	uint64_t policy_version;
+	struct panic panic;
 };
 
 /* ---- the token ---- */
@@ -186,6 +188,7 @@ static int open_policy(struct keeper_opening *o)
 		err = settings_load(o->store, o->token, &o->settings, &o->fault);
 	if (!err)
 		err = hooks_load(o->store, o->token, &o->hooks, &o->fault);
+		err = store_panic_get(o->store, &o->panic, &o->fault);
 	return err;
 }
 
@@ -465,6 +468,7 @@ static int start_pipeline(struct keeper *k)
 		err = pipeline_new(&params, &k->pipeline);
 	if (err)
 		return err;
+	pipeline_stop_traffic(k->pipeline, k->panic.on);
 	k->state = KEEPER_OPEN;
 	if (k->seal_reason[0])
 		tell_token(k, true, k->seal_reason);
@@ -492,6 +496,7 @@ static void take_over(struct keeper_opening *o)
 	k->mgmt_keys = o->mgmt_keys;
 	k->users = o->users;
 	k->policy_version = o->policy_version;
+	k->panic = o->panic;
 	rk_secret_move(&k->journal_key, &o->journal_key);
 	o->store = NULL;
 	o->journal = NULL;

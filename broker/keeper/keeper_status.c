@@ -51,6 +51,10 @@ static void pipeline_status(struct keeper *k, struct msg_status *out)
 	out->batches = c.batches;
 	out->unwraps = c.unwraps;
 	out->policy_version = k->policy_version;
+	out->panic = k->panic.on;
+	out->panic_ms = k->panic.since_ms;
+	out->panic_by = rk_str(k->panic.by);
+	out->panic_reason = rk_str(k->panic.reason);
 }
 
 void keeper_status(struct keeper *k, struct msg_status *out)

@@ -186,6 +186,8 @@ static const struct manage_command commands[] = {
      .start = manage_trust_change,
      .mutation = &mutation_confirm,
      .release = manage_trust_release},
+    {.type = MSG_PANIC_ON, .may = MAY_OPERATE, .start = change, .mutation = &mutation_panic_on},
+    {.type = MSG_PANIC_OFF, .may = MAY_ADMIN, .start = change, .mutation = &mutation_panic_off},
     {.type = MSG_AUDIT_QUERY,
      .may = MAY_READ,
      .start = manage_audit_query,

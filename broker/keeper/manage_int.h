@@ -152,6 +152,8 @@ struct manage_op {
 	struct change_hook *hook;         /* manage_hook.c's */
 	struct change_mgmt mgmt;
 	struct change_user user;
+	struct panic panic;
+	bool panic_changed, panic_overtaken; /* as of a connection */
 
 	/* long answers */
 	struct delivery_read *deliveries; /* manage_delivery.c's */
@@ -247,6 +249,8 @@ RK_MUST_CHECK int manage_idem_store(struct manage_op *op, struct rk_fault *fault
 RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *fault);
 /* A key was made: its text may be asked for once more. */
 void manage_idem_remember(struct manage_op *op);
+    mutation_key_issue, mutation_key_revoke, mutation_key_extend, mutation_panic_on,
+    mutation_panic_off;
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 

@@ -165,6 +165,9 @@ void pipeline_cut_untrusted(struct pipeline *p);
 /* The first address of the holder is stored, or was not: those who wait are judged again. */
 struct index_holder;
 void pipeline_trust_settled(struct pipeline *p, const struct index_holder *h);
+/* The panic switch: while it is on, every request with a valid key is refused and everything in
+ * flight is cut. */
+void pipeline_stop_traffic(struct pipeline *p, bool stopped);
 
 /* Tells the relays when what is in flight with the key ends now: key->expires_ms has changed.
  */

@@ -10,6 +10,7 @@
  *   pipeline_rows.c     rows: encoding, tail
  *   pipeline_discover.c what a key may do
  *   pipeline_trust.c    who waits for a first address, and addresses no longer trusted
+ *   pipeline_contain.c  traffic stopped for all
  */
 #ifndef KEEPER_PIPELINE_INT_H
 #define KEEPER_PIPELINE_INT_H
@@ -169,6 +170,7 @@ struct pipeline {
 	uint64_t kept, turned_away;
 	struct event *probe_timer;
 
+	bool stopped; /* the panic switch is on */
 	bool unsealed;
 	bool
 	    token_quick; /* the last unwrap took less than handing it to another thread costs */
@@ -249,6 +251,11 @@ void pl_discoveries_free(struct pipeline *p);
 
 void pl_asked_note(struct pl_asked *a, const struct msg_authorize *m, struct rk_slice path);
 void pl_asked_free(struct pl_asked *a);
+
+/* ---- pipeline_contain.c ---- */
+
+/* Has the last word on what was decided, before limits are looked at. */
+void pl_contain(const struct pipeline *p, struct authorized *d);
 
 /* ---- pipeline_unwrap.c ---- */
 

@@ -230,6 +230,8 @@ static enum reason judge(const struct pl_request *r)
 
 	if (r->cut != REASON_OK)
 		return (enum reason)r->cut;
+	if (r->p->stopped)
+		return REASON_TRAFFIC_STOPPED;
 	now = authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
 	return now == REASON_OK && !pl_trusted(r) ? REASON_IP_UNCONFIRMED : now;
 }
@@ -363,6 +365,7 @@ void pl_request_decide(struct pipeline *p, struct pl_request *r, const struct ms
 	if (t->ask)
 		t->ask(t->arg);
 	authorize(p->params.index, m, !p->unsealed, now_ms, d);
+	pl_contain(p, d);
 	if (wait_for_first(p, r, m, again))
 		return;
 	authorize_limits(d, now, &r->limits);

@@ -98,6 +98,9 @@ static const struct reason_info infos[REASON_COUNT] = {
     [REASON_UPGRADE_DENIED] =
         REFUSED(501, "upgrade_not_supported", BAD,
                 "This broker does not tunnel the requested upgrade; use plain HTTP/1.1."),
+    [REASON_TRAFFIC_STOPPED] =
+        REFUSED(403, "traffic_stopped", DENY,
+                "All traffic through this broker has been stopped; ask whoever runs it."),
     [REASON_RATE_LIMITED] =
         LIMITED("rate_limited", "This relay key has used up its requests for now; send "
                                 "the next one after the time in Retry-After."),

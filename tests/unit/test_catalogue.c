@@ -115,6 +115,8 @@ static const struct permit permits[] = {
     {MSG_TRUST_INFO, "kt kw", IPC_PHASE_SERVE},
     {MSG_TRUST_CONFIRM_GET, "tk wk", IPC_PHASE_SERVE},
     {MSG_TRUST_CONFIRM, "tk wk", IPC_PHASE_SERVE},
+    {MSG_PANIC_ON, "tk wk", IPC_PHASE_SERVE},
+    {MSG_PANIC_OFF, "tk wk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {

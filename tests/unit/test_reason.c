@@ -40,6 +40,7 @@ static void test_each_reason_keeps_its_released_code_and_status(void **state)
 	    [REASON_RATE_LIMITED] = {"rate_limited", 429},
 	    [REASON_CONCURRENCY_LIMITED] = {"concurrency_limited", 429},
 	    [REASON_IP_UNCONFIRMED] = {"ip_not_confirmed", 423},
+	    [REASON_TRAFFIC_STOPPED] = {"traffic_stopped", 403},
 	};
 
 	(void)state;

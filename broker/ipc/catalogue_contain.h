@@ -1,0 +1,12 @@
+/*
+ * The bodies of containment and of the care of connections, for the catalogue's table of rows
+ * and for those who translate them.
+ */
+#ifndef IPC_CATALOGUE_CONTAIN_H
+#define IPC_CATALOGUE_CONTAIN_H
+
+#include "ipc/catalogue.h"
+
+extern const struct record_desc msg_panic_desc;
+
+#endif
