@@ -56,6 +56,8 @@ static void print_key(const json_t *doc)
 	putchar('\n');
 	if (json_is_true(json_object_get(doc, "trusted_only")))
 		puts("addresses     trusted ones only");
+	if (json_is_true(json_object_get(doc, "honey")))
+		printf("%-14snever valid; its use raises an alert\n", "honey key");
 	print_limits(json_object_get(doc, "limits"));
 	json_array_foreach(json_object_get(doc, "grants"), i, grant)
 	{
@@ -145,6 +147,9 @@ static int issue_option(struct cli *c, struct issue_options *o, int opt, const c
 	case 'A':
 		o->issue.flags |= KEY_ANY_IP;
 		return CLI_DONE;
+	case 'H':
+		o->issue.flags |= KEY_HONEY;
+		return CLI_DONE;
 	case 'j':
 		c->json = true;
 		return CLI_DONE;
@@ -170,6 +175,7 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	    {"concurrent", required_argument, NULL, 'o'},
 	    {"trusted-only", no_argument, NULL, 'T'},
 	    {"any-ip", no_argument, NULL, 'A'},
+	    {"honey", no_argument, NULL, 'H'},
 	    {"json", no_argument, NULL, 'j'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -185,7 +191,7 @@ static int key_issue(struct cli *c, int argc, char **argv)
 	}
 	if (optind != argc)
 		return cli_fail(CLI_USAGE, "'%s' is no option", argv[optind]);
-	if (!grants.count || !o.holder)
+	if ((!grants.count && !(o.issue.flags & KEY_HONEY)) || !o.holder)
 		return cli_fail(CLI_USAGE, "--conn and --holder are needed");
 	if (o.issue.ttl_ms && o.issue.expires_ms)
 		return cli_fail(CLI_USAGE, "--ttl or --expires, not both");

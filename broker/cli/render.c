@@ -118,7 +118,7 @@ json_t *render_key(const struct msg_key_info *k)
 		json_array_append_new(grants, render_grant(item));
 	return json_pack(
 	    "{s:o, s:o, s:s, s:{s:s, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:i, s:{s:o, s:o, s:o}, s:b, s:o, s:I}",
+	    "s:i, s:{s:o, s:o, s:o}, s:b, s:b, s:o, s:I}",
 	    "id", render_text(k->id), "masked", render_text(k->masked), "state",
 	    key_state(k->state), "holder", "kind", holder_kind_name((enum holder_kind)k->kind),
 	    "name", render_text(k->holder), "name", optional(k->name), "environment",
@@ -127,8 +127,8 @@ json_t *render_key(const struct msg_key_info *k)
 	    render_time(k->revoked_ms), "last_used", render_time(k->last_used_ms), "in_flight",
 	    (int)k->in_flight, "limits", "per_minute", limit(k->rate_per_minute), "per_day",
 	    limit(k->rate_per_day), "concurrent", limit(k->max_concurrent), "trusted_only",
-	    (k->flags & KEY_TRUSTED_ONLY) != 0, "minted_by", optional(k->minted_by), "revision",
-	    (json_int_t)k->revision);
+	    (k->flags & KEY_TRUSTED_ONLY) != 0, "honey", (k->flags & KEY_HONEY) != 0,
+	    "minted_by", optional(k->minted_by), "revision", (json_int_t)k->revision);
 }
 
 json_t *render_status(const struct msg_status *s)

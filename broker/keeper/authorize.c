@@ -79,6 +79,8 @@ static bool check_key(struct index *ix, const struct msg_authorize *m, int64_t n
 		out->detail = "revoked";
 	else if (key_expired(out->key, now_ms))
 		out->detail = "expired";
+	else if (out->key->flags & KEY_HONEY)
+		out->detail = "honey"; /* whoever has it took it from where it lay */
 	return !out->detail[0];
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "http/tls_key.h"
 #include "keeper/audit_indexer.h"
+#include "keeper/alarm.h"
 #include "keeper/control.h"
 #include "keeper/expiry.h"
 #include "keeper/hooks.h"
@@ -201,6 +202,7 @@ static void keeper_free(struct keeper *k)
 	mgmt_auth_free(k->mgmt_auth);
 	mgmt_keys_free(k->mgmt_keys);
 	users_free(k->users);
+	alarm_free(k->alarm);
 	index_free(k->index);
 	close_journal(k);
 	keeper_open_free(k);

@@ -37,6 +37,7 @@ enum keeper_state { KEEPER_SEALED, KEEPER_OPEN, KEEPER_STOPPING };
 
 struct audit_index;
 struct audit_indexer;
+struct alarm;
 struct control;
 struct expiry;
 struct hooks;
@@ -70,6 +71,7 @@ struct keeper {
 	struct relay_links *relays;
 	struct side_peers *sides; /* console and courier */
 	struct control *control;
+	struct alarm *alarm; /* NULL until the pipeline is there */
 
 	struct audit_index *audit_index; /* any thread; NULL: none, so the journal is read */
 	struct audit_indexer *audit_indexer; /* the thread that fills it */

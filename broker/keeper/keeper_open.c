@@ -22,6 +22,7 @@
 #include "keeper/hooks.h"
 #include "keeper/notice.h"
 #include "keeper/index_holder.h"
+#include "keeper/alarm.h"
 #include "keeper/row_encode.h"
 #include "keeper/settings.h"
 #include "keeper/store_contain.h"
@@ -437,6 +438,12 @@ static void trust_terms(struct keeper *k, struct trust_terms *out)
 	    .mails_per_key_day = s->mails_per_key_day,
 	    .confirm_ttl_ms = s->confirm_ttl_ms,
 	};
+static void on_honey(const struct index_key *key, const struct index_conn *conn,
+                     const struct msg_authorize *m, void *arg)
+{
+	struct keeper *k = arg;
+
+	alarm_honey(k->alarm, key, conn, m->client_ip, m->user_agent);
 }
 
 static int start_pipeline(struct keeper *k)
@@ -459,6 +466,8 @@ static int start_pipeline(struct keeper *k)
 	    .trust = trust_hooks(k),
 	    .gate = on_gate,
 	    .gate_arg = k,
+	    .honey = on_honey,
+	    .honey_arg = k,
 	};
 	int err;
 
@@ -466,6 +475,9 @@ static int start_pipeline(struct keeper *k)
 	err = trust_new(k, trust_terms, &k->trust);
 	if (!err)
 		err = pipeline_new(&params, &k->pipeline);
+	err = pipeline_new(&params, &k->pipeline);
+	if (!err)
+		err = alarm_new(k, &k->alarm);
 	if (err)
 		return err;
 	pipeline_stop_traffic(k->pipeline, k->panic.on);

@@ -229,7 +229,7 @@ int check_key_flags(const struct msg_key_issue *b, uint32_t *flags, struct rk_fa
 {
 	bool human = b->kind == HOLDER_PERSON || b->kind == HOLDER_VENDOR;
 
-	if (b->flags & ~(uint32_t)(KEY_TRUSTED_ONLY | KEY_ANY_IP))
+	if (b->flags & ~(uint32_t)(KEY_TRUSTED_ONLY | KEY_HONEY | KEY_ANY_IP))
 		return rk_fail(fault, RK_E_INVALID, "a key has no such flag");
 	if (b->flags & KEY_ANY_IP && (b->flags & KEY_TRUSTED_ONLY || b->cidrs.n))
 		return rk_fail(fault, RK_E_INVALID,

@@ -69,6 +69,12 @@ static int grant_resolve(struct manage_op *op, struct rk_slice encoded, size_t c
 	return 0;
 }
 
+/* It may do nothing anyway, so it needs no grant. */
+static bool is_honey(const struct manage_op *op)
+{
+	return op->cmd->type == MSG_KEY_ISSUE && (op->body.key_issue.flags & KEY_HONEY);
+}
+
 int manage_grants_resolve(struct manage_op *op, struct rk_slice list, struct rk_fault *fault)
 {
 	size_t count = record_list_count(list), used = 0;
@@ -79,7 +85,7 @@ int manage_grants_resolve(struct manage_op *op, struct rk_slice list, struct rk_
 		op->key.lists = malloc(MSG_MAX_GRANTS + MSG_MAX_LIST);
 	if (!op->key.lists)
 		return rk_fail(fault, RK_E_NOMEM, "out of memory");
-	if (count == 0)
+	if (count == 0 && !is_honey(op))
 		return rk_fail(fault, RK_E_INVALID, "a key needs a grant on a connection");
 	if (count > CHECK_MAX_GRANTS)
 		return rk_fail(fault, RK_E_TOOBIG, "a key has at most %d grants",
@@ -138,10 +144,10 @@ static void note_flags(struct manage_op *op)
 {
 	char before[sizeof op->detail];
 
-	if (!(op->key.flags & KEY_TRUSTED_ONLY))
-		return;
 	memcpy(before, op->detail, sizeof before);
-	manage_detail(op, "%s trusted_only", before);
+	manage_detail(op, "%s%s%s", before,
+	              op->key.flags & KEY_TRUSTED_ONLY ? " trusted_only" : "",
+	              op->key.flags & KEY_HONEY ? " honey" : "");
 }
 
 int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
@@ -154,6 +160,8 @@ int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
 	if (b->kind >= HOLDER_KINDS)
 		return rk_fail(fault, RK_E_INVALID,
 		               "a holder is an app, an agent, a person or a vendor");
+	if (b->flags & ~KEY_FLAGS)
+		return rk_fail(fault, RK_E_INVALID, "the key has an unknown option");
 	if ((err = check_name("a holder's name", b->holder, fault)) ||
 	    (b->name.n && (err = check_name("a key's name", b->name, fault))) ||
 	    (b->env.n && (err = check_name("an environment", b->env, fault))) ||

@@ -85,6 +85,10 @@ struct pipeline_params {
 	/* The gate changed: whether requests can be served (may be NULL). */
 	void (*gate)(bool unsealed, bool audit_ok, void *arg);
 	void *gate_arg;
+	/* Somebody presented a honey key (may be NULL). */
+	void (*honey)(const struct index_key *key, const struct index_conn *conn,
+	              const struct msg_authorize *m, void *arg);
+	void *honey_arg;
 	int retry_ms; /* 0: PIPELINE_RETRY_MS; tests set it */
 };
 

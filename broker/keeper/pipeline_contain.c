@@ -14,7 +14,15 @@ void pipeline_stop_traffic(struct pipeline *p, bool stopped)
 		pipeline_cut_conn(p, c, REASON_TRAFFIC_STOPPED);
 }
 
-void pl_contain(const struct pipeline *p, struct authorized *d)
+/* It got as far as that: a real one, neither revoked nor expired. */
+static bool is_honey(const struct authorized *d)
+{
+	return d->reason == REASON_INVALID_KEY && d->key && (d->key->flags & KEY_HONEY) &&
+	       rk_slice_is(rk_str(d->detail), "honey");
+}
+
+void pl_contain(const struct pipeline *p, const struct msg_authorize *m, int64_t now_ms,
+                struct authorized *d)
 {
 	/* who has no valid key is told nothing of it */
 	if (p->stopped && d->reason != REASON_INVALID_KEY && d->reason != REASON_SEALED) {
@@ -22,4 +30,9 @@ void pl_contain(const struct pipeline *p, struct authorized *d)
 		d->first = false;
 		d->detail = "";
 	}
+	if (!is_honey(d))
+		return;
+	d->key->last_used_ms = now_ms;
+	if (p->params.honey)
+		p->params.honey(d->key, d->conn, m, p->params.honey_arg);
 }

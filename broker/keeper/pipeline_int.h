@@ -11,6 +11,7 @@
  *   pipeline_discover.c what a key may do
  *   pipeline_trust.c    who waits for a first address, and addresses no longer trusted
  *   pipeline_contain.c  traffic stopped for all
+ *   pipeline_contain.c  traffic stopped for all, honey keys
  */
 #ifndef KEEPER_PIPELINE_INT_H
 #define KEEPER_PIPELINE_INT_H
@@ -255,7 +256,8 @@ void pl_asked_free(struct pl_asked *a);
 /* ---- pipeline_contain.c ---- */
 
 /* Has the last word on what was decided, before limits are looked at. */
-void pl_contain(const struct pipeline *p, struct authorized *d);
+void pl_contain(const struct pipeline *p, const struct msg_authorize *m, int64_t now_ms,
+                struct authorized *d);
 
 /* ---- pipeline_unwrap.c ---- */
 

@@ -365,7 +365,7 @@ void pl_request_decide(struct pipeline *p, struct pl_request *r, const struct ms
 	if (t->ask)
 		t->ask(t->arg);
 	authorize(p->params.index, m, !p->unsealed, now_ms, d);
-	pl_contain(p, d);
+	pl_contain(p, m, now_ms, d);
 	if (wait_for_first(p, r, m, again))
 		return;
 	authorize_limits(d, now, &r->limits);

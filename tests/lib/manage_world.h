@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keeper/hooks.h"
+#include "keeper/alarm.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
 #include "keeper/notice.h"
@@ -458,6 +459,12 @@ static inline bool world_last_action(struct world *w, const char *action)
 static void world_terms(struct keeper *k, struct trust_terms *out)
 {
 	*out = ((struct world *)((char *)k - offsetof(struct world, k)))->terms;
+static void world_honey(const struct index_key *key, const struct index_conn *conn,
+                        const struct msg_authorize *m, void *arg)
+{
+	struct world *w = arg;
+
+	alarm_honey(w->k.alarm, key, conn, m->client_ip, m->user_agent);
 }
 
 static void world_pipeline(struct world *w)
@@ -475,6 +482,8 @@ static void world_pipeline(struct world *w)
 	                .arg = w},
 	    .trust = trust_hooks(&w->k),
 	    .policy_version = &w->k.policy_version,
+	    .honey = world_honey,
+	    .honey_arg = w,
 	    .retry_ms = 20,
 	};
 
