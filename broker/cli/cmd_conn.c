@@ -339,6 +339,13 @@ const struct cli_command cli_conn_commands[] = {
     {"list", conn_list, "usage: relaykey conn list [--json]\n"},
     {"show", conn_show, "usage: relaykey conn show NAME [--json]\n"},
     {"rotate", conn_rotate, "usage: relaykey conn rotate NAME [--secret-file F|-] [--json]\n"},
+    {"versions", cli_conn_versions, "usage: relaykey conn versions NAME [--json]\n"},
+    {"rollback", cli_conn_rollback,
+     "usage: relaykey conn rollback NAME VERSION [--json]\n"
+     "  What that version holds becomes the newest one; requests go on with it.\n"},
+    {"purge", cli_conn_purge,
+     "usage: relaykey conn purge NAME VERSION [--json]\n"
+     "  Removes an earlier version for good.\n"},
     {"set-identity", cli_conn_set_identity,
      "usage: relaykey conn set-identity NAME --client-cert FILE --client-key-file F|- "
      "[--json]\n"

@@ -377,6 +377,10 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(TRUST_CONFIRM, confirm),
 	COMMAND(PANIC_ON, panic),
 	COMMAND(PANIC_OFF, panic),
+	COMMAND(CREDENTIAL_LIST, credential_list),
+	ANSWER(CREDENTIAL_INFO, credential_info),
+	COMMAND(CONN_ROLLBACK, credential_ref),
+	COMMAND(CONN_PURGE, credential_ref),
 };
 /* clang-format on */
 

@@ -119,6 +119,11 @@ enum ipc_type {
 	/* management: containment */
 	MSG_PANIC_ON,
 	MSG_PANIC_OFF,
+	/* management: versions of a connection's credential */
+	MSG_CREDENTIAL_LIST,
+	MSG_CREDENTIAL_INFO,
+	MSG_CONN_ROLLBACK,
+	MSG_CONN_PURGE,
 	MSG_TYPES
 };
 
@@ -201,6 +206,9 @@ union ipc_body {
 	struct msg_trust_info trust_info;
 	struct msg_confirm confirm;
 	struct msg_panic panic;
+	struct msg_credential_list credential_list;
+	struct msg_credential_ref credential_ref;
+	struct msg_credential_info credential_info;
 	struct msg_caller caller;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;

@@ -4,4 +4,32 @@ static const struct record_field msg_panic_fields[] = {
     RF_BYTES(struct msg_panic, reason, MSG_MAX_REASON),
 };
 
+static const struct record_field msg_credential_list_fields[] = {
+    RF_BYTES(struct msg_credential_list, ref, MSG_MAX_KEY),
+    RF_U32(struct msg_credential_list, before),
+    RF_U32(struct msg_credential_list, limit),
+};
+
+static const struct record_field msg_credential_ref_fields[] = {
+    RF_BYTES(struct msg_credential_ref, ref, MSG_MAX_KEY),
+    RF_U32(struct msg_credential_ref, version),
+};
+
+static const struct record_field msg_credential_info_fields[] = {
+    RF_BYTES(struct msg_credential_info, conn_id, MSG_MAX_NAME),
+    RF_U32(struct msg_credential_info, version),
+    RF_U8(struct msg_credential_info, current),
+    RF_U8(struct msg_credential_info, restorable),
+    RF_BYTES(struct msg_credential_info, hint, MSG_MAX_NAME),
+    RF_BYTES(struct msg_credential_info, mechanism, MSG_MAX_NAME),
+    RF_U32(struct msg_credential_info, kek_generation),
+    RF_I64(struct msg_credential_info, created_ms),
+};
+
 const struct record_desc msg_panic_desc = RECORD_DESC(struct msg_panic, msg_panic_fields);
+const struct record_desc msg_credential_list_desc =
+    RECORD_DESC(struct msg_credential_list, msg_credential_list_fields);
+const struct record_desc msg_credential_ref_desc =
+    RECORD_DESC(struct msg_credential_ref, msg_credential_ref_fields);
+const struct record_desc msg_credential_info_desc =
+    RECORD_DESC(struct msg_credential_info, msg_credential_info_fields);

@@ -8,5 +8,8 @@
 #include "ipc/catalogue.h"
 
 extern const struct record_desc msg_panic_desc;
+extern const struct record_desc msg_credential_list_desc;
+extern const struct record_desc msg_credential_ref_desc;
+extern const struct record_desc msg_credential_info_desc;
 
 #endif

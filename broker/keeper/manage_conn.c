@@ -52,7 +52,7 @@ int manage_conn_take(struct manage_op *op, struct rk_slice ref, struct index_con
 	return 0;
 }
 
-static struct index_conn *conn_again(struct manage_op *op)
+struct index_conn *manage_conn_again(struct manage_op *op)
 {
 	return index_conn_find(op->k->index, rk_str(op->conn.id));
 }
@@ -67,15 +67,15 @@ static int conn_recall(struct manage_op *op, struct rk_fault *fault)
 	return err;
 }
 
-static void conn_answer(struct manage_op *op)
+void manage_conn_answer(struct manage_op *op)
 {
-	manage_send_conn(op, conn_again(op), UINT32_MAX);
+	manage_send_conn(op, manage_conn_again(op), UINT32_MAX);
 }
 
 /* ---- the secret ---- */
 
 /* Takes it out of the request, checks it against the style, and notes its hint. */
-static int secret_take(struct manage_op *op, struct rk_slice from,
+int manage_take_secret(struct manage_op *op, struct rk_slice from,
                        const struct auth_style *style, struct rk_fault *fault)
 {
 	struct rk_secret *s = &op->conn.secret;
@@ -93,7 +93,7 @@ static int secret_take(struct manage_op *op, struct rk_slice from,
 	return err;
 }
 
-static int wrap_secret(struct manage_op *op, struct rk_fault *fault)
+int manage_wrap_secret(struct manage_op *op, struct rk_fault *fault)
 {
 	char mem[CREDENTIAL_PLACE_MAX];
 	struct rk_slice place = credential_place(rk_str(op->conn.id), op->conn.version, mem);
@@ -109,7 +109,7 @@ static int wrap_secret(struct manage_op *op, struct rk_fault *fault)
 	return err;
 }
 
-static struct store_credential credential_of(const struct manage_op *op)
+struct store_credential manage_credential_of(const struct manage_op *op)
 {
 	return (struct store_credential){
 	    .version = op->conn.version,
@@ -158,7 +158,7 @@ static int add_begin(struct manage_op *op, struct rk_fault *fault)
 
 	err = add_check(op, &style, fault);
 	if (err == 0)
-		err = secret_take(op, b->secret, &style, fault);
+		err = manage_take_secret(op, b->secret, &style, fault);
 	if (err)
 		return err;
 	op->conn.auth = b->auth;
@@ -194,7 +194,7 @@ static struct store_conn conn_of(const struct manage_op *op)
 	    .ca_pem = b->ca_pem,
 	    .created_ms = op->now_ms,
 	    .updated_ms = op->now_ms,
-	    .credential = credential_of(op),
+	    .credential = manage_credential_of(op),
 	    .identity = manage_egress_of(op, &op->identity),
 	    .proxy = manage_egress_of(op, &op->proxy),
 	};
@@ -202,7 +202,7 @@ static struct store_conn conn_of(const struct manage_op *op)
 
 static int add_prepare(struct manage_op *op, struct rk_fault *fault)
 {
-	int err = wrap_secret(op, fault);
+	int err = manage_wrap_secret(op, fault);
 
 	return err ? err : manage_wrap_egress(op, fault);
 }
@@ -227,7 +227,7 @@ static int add_apply(struct manage_op *op, struct rk_fault *fault)
 
 static void add_answer(struct manage_op *op)
 {
-	manage_send_conn(op, conn_again(op), UINT32_MAX);
+	manage_send_conn(op, manage_conn_again(op), UINT32_MAX);
 }
 
 const struct mutation mutation_conn_add = {
@@ -248,7 +248,7 @@ static int rotate_begin(struct manage_op *op, struct rk_fault *fault)
 	int err = manage_conn_take(op, op->body.conn_rotate.ref, &c, fault);
 
 	if (err == 0)
-		err = secret_take(op, op->body.conn_rotate.secret, &c->auth, fault);
+		err = manage_take_secret(op, op->body.conn_rotate.secret, &c->auth, fault);
 	if (err)
 		return err;
 	op->conn.version = c->credential_version + 1;
@@ -258,15 +258,15 @@ static int rotate_begin(struct manage_op *op, struct rk_fault *fault)
 
 static int rotate_store(struct manage_op *op, struct rk_fault *fault)
 {
-	struct store_credential cred = credential_of(op);
+	struct store_credential cred = manage_credential_of(op);
 
 	return store_conn_rotate(op->k->store, rk_str(op->conn.id), &cred, fault);
 }
 
 static int rotate_apply(struct manage_op *op, struct rk_fault *fault)
 {
-	struct store_credential cred = credential_of(op);
-	struct index_conn *c = conn_again(op);
+	struct store_credential cred = manage_credential_of(op);
+	struct index_conn *c = manage_conn_again(op);
 	uint32_t former = c->upstream_id;
 	int err = index_conn_rotate(op->k->index, c, &cred, op->now_ms);
 
@@ -279,10 +279,10 @@ static int rotate_apply(struct manage_op *op, struct rk_fault *fault)
 const struct mutation mutation_conn_rotate = {
     .action = "connection.rotate",
     .begin = rotate_begin,
-    .prepare = wrap_secret,
+    .prepare = manage_wrap_secret,
     .store = rotate_store,
     .apply = rotate_apply,
-    .answer = conn_answer,
+    .answer = manage_conn_answer,
     .recall = conn_recall,
 };
 
@@ -324,7 +324,7 @@ static int disable_at_once(struct manage_op *op, struct rk_fault *fault)
 static int disable_begin(struct manage_op *op, struct rk_fault *fault)
 {
 	/* by id now: the name could belong to another one by the time its turn comes */
-	if (!conn_again(op))
+	if (!manage_conn_again(op))
 		return rk_fail(fault, RK_E_NOTFOUND, "the connection was removed meanwhile");
 	return !op->conn.changed && !manage_is_undurable(op->m, op->conn.id);
 }
@@ -349,7 +349,7 @@ const struct mutation mutation_conn_disable = {
     .begin = disable_begin,
     .store = state_store,
     .apply = disable_apply,
-    .answer = conn_answer,
+    .answer = manage_conn_answer,
 };
 
 static int enable_begin(struct manage_op *op, struct rk_fault *fault)
@@ -363,7 +363,7 @@ static int enable_begin(struct manage_op *op, struct rk_fault *fault)
 
 static int enable_apply(struct manage_op *op, struct rk_fault *fault)
 {
-	struct index_conn *c = conn_again(op);
+	struct index_conn *c = manage_conn_again(op);
 
 	(void)fault;
 	manage_drop_undurable(op->m, op->conn.id);
@@ -378,7 +378,7 @@ const struct mutation mutation_conn_enable = {
     .begin = enable_begin,
     .store = state_store,
     .apply = enable_apply,
-    .answer = conn_answer,
+    .answer = manage_conn_answer,
     .recall = conn_recall,
 };
 
@@ -408,7 +408,7 @@ static int remove_store(struct manage_op *op, struct rk_fault *fault)
 
 static int remove_apply(struct manage_op *op, struct rk_fault *fault)
 {
-	struct index_conn *c = conn_again(op);
+	struct index_conn *c = manage_conn_again(op);
 
 	(void)fault;
 	index_conn_ref(c);

@@ -16,6 +16,7 @@ struct delivery_read;
 struct audit_tail;
 struct manage_list;
 struct manage_trust;
+struct manage_versions;
 
 /* What a change is made of. Errors leave everything as it was, but for `at_once`. */
 struct mutation {
@@ -52,6 +53,7 @@ struct manage_command {
 };
 
 struct change_conn {
+	uint32_t from; /* version that comes back */
 	char id[MSG_MAX_NAME + 1], name[MSG_MAX_NAME + 1], provider[MSG_MAX_NAME + 1];
 	uint32_t version;
 	struct rk_slice auth; /* LIST */
@@ -162,6 +164,7 @@ struct manage_op {
 	struct audit_tail *tail;
 
 	struct manage_trust *trust; /* keeper/manage_trust.h */
+	struct manage_versions *versions;
 };
 
 /* A change that is in force but could not be stored; asked for again, it is tried again. */
@@ -250,13 +253,24 @@ RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *faul
 /* A key was made: its text may be asked for once more. */
 void manage_idem_remember(struct manage_op *op);
     mutation_key_issue, mutation_key_revoke, mutation_key_extend, mutation_panic_on,
-    mutation_panic_off;
+    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge;
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 
 /* Finds the connection of a change and notes it in the audit row and for the workers. */
 RK_MUST_CHECK int manage_conn_take(struct manage_op *op, struct rk_slice ref,
                                    struct index_conn **out, struct rk_fault *fault);
+
+/* The same one later in the change; NULL when it has gone. */
+struct index_conn *manage_conn_again(struct manage_op *op);
+/* MSG_CONN_INFO. */
+void manage_conn_answer(struct manage_op *op);
+/* Takes a secret out of the request, checks it against the style, and notes its hint. */
+RK_MUST_CHECK int manage_take_secret(struct manage_op *op, struct rk_slice from,
+                                     const struct auth_style *style, struct rk_fault *fault);
+/* Token worker: wraps op->conn.secret for op->conn.version. */
+RK_MUST_CHECK int manage_wrap_secret(struct manage_op *op, struct rk_fault *fault);
+struct store_credential manage_credential_of(const struct manage_op *op);
 
 /* Check what a request brings and take it into op->identity and op->proxy; the secrets are
  * wiped from the request. `version` is the one that they become. */
@@ -296,6 +310,9 @@ bool manage_key_visible(const struct manage_op *op, const struct index_key *k);
 
 /* live_keys: counted in O(keys) when UINT32_MAX. Fails only for a stored form that no message
  * can carry. */
+/* "aes-gcm" */
+const char *manage_mechanism_text(enum wrap_mechanism w);
+
 void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_keys);
 /* `text`: the key itself, or empty. */
 void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slice text);
@@ -348,6 +365,10 @@ void manage_mgmt_release(struct manage_op *op);
 void manage_user_get(struct manage_op *op);
 void manage_user_list(struct manage_op *op);
 void manage_user_list_resume(struct manage_op *op);
+void manage_credential_list(struct manage_op *op);
+void manage_conn_rollback(struct manage_op *op);
+void manage_credential_forget(struct manage_op *op);
+void manage_credential_release(struct manage_op *op);
 
 void manage_status(struct manage_op *op);
 

@@ -267,6 +267,8 @@ static int mint_translate(struct manage_op *op, struct mint *m, struct mint_room
 	size_t used = 0;
 	ssize_t n = record_encode(&msg_grant_desc, &m->grant, room->grant, sizeof room->grant);
 
+	if (m->b.flags & ~(uint32_t)(KEY_TRUSTED_ONLY | KEY_ANY_IP))
+		return rk_fail(fault, RK_E_INVALID, "a minted key has no such flag");
 	if (n < 0 || record_list_add(room->grants, sizeof room->grants, &used,
 	                             rk_slice(room->grant, (size_t)n)))
 		return rk_fail(fault, RK_E_TOOBIG, "the grant is too long");

@@ -363,7 +363,8 @@ void mutation_start(struct manage_op *op)
 	struct rk_fault fault = {""};
 	int err = 0;
 
-	snprintf(op->actor, sizeof op->actor, "%s", op->caller->actor);
+	if (op->caller)
+		snprintf(op->actor, sizeof op->actor, "%s", op->caller->actor);
 	/* containment does not wait to be looked up, and twice is as good as once */
 	if (is_urgent(op))
 		op->idempotency_key[0] = '\0';

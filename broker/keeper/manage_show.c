@@ -19,7 +19,7 @@ static struct rk_slice url_text(struct manage *m, const struct base_url *u)
 	return rk_str(m->url);
 }
 
-static const char *mechanism_text(enum wrap_mechanism w)
+const char *manage_mechanism_text(enum wrap_mechanism w)
 {
 	switch (w) {
 	case WRAP_AES_GCM_TOKEN:
@@ -52,7 +52,7 @@ void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_
 	    .private_ca = c->ca_pem.n > 0,
 	    .credential_version = c->credential_version,
 	    .kek_generation = blob.kek_generation,
-	    .mechanism = rk_str(mechanism_text(blob.mechanism)),
+	    .mechanism = rk_str(manage_mechanism_text(blob.mechanism)),
 	    .secret_hint = rk_str(c->hint),
 	    .created_ms = c->created_ms,
 	    .updated_ms = c->updated_ms,

@@ -79,8 +79,8 @@ static int add_credential(struct store *s, int64_t conn, const struct store_cred
                           struct rk_fault *fault)
 {
 	return db_run(s->db,
-	              "INSERT INTO credential(conn, version, blob, hint, created_ms) "
-	              "VALUES (?, ?, ?, ?, ?)",
+	              "INSERT INTO credential(conn, version, blob, hint, created_ms, target) "
+	              "VALUES (?1, ?2, ?3, ?4, ?5, (SELECT target FROM conn WHERE n = ?1))",
 	              DB_VALUES(DB_INT(conn), DB_INT(c->version), DB_BLOB(c->blob),
 	                        DB_TEXT(c->hint), DB_INT(c->created_ms)),
 	              NULL, fault, "cannot store the credential");

@@ -81,14 +81,18 @@ static const char version_3[] = "CREATE TABLE egress("
                                 ") WITHOUT ROWID;";
 
 /*
- * Version 4: the control plane. `revision` counts the changes of an object (ETag). Flags of a
- * relay key: enum key_flags; minted_by is management_key.n, 0 for none. Addresses are 16
- * bytes, with so many bits that count. A holder is settled once it has had a trusted address:
- * then no other one is its first. What is sent out waits in the outbox until the other
+ * Version 4: the control plane. `revision` counts the changes of an object (ETag). `target`
+ * counts how often a connection was pointed elsewhere, and says for which of these a credential
+ * was given (store_credential.h). Flags of a relay key: enum key_flags; minted_by is
+ * management_key.n, 0 for none. Addresses are 16 bytes, with so many bits that count. A holder
+ * is settled once it has had a trusted address: then no other one is its first. What is sent out
+ * waits in the outbox until the other
  * side has it. An idempotency row says which object a change made, not what it answered.
  */
 static const char version_4[] =
     "ALTER TABLE conn ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE conn ADD COLUMN target INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE credential ADD COLUMN target INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE relay_key ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE relay_key ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE relay_key ADD COLUMN minted_by INTEGER NOT NULL DEFAULT 0;"

@@ -117,6 +117,10 @@ static const struct permit permits[] = {
     {MSG_TRUST_CONFIRM, "tk wk", IPC_PHASE_SERVE},
     {MSG_PANIC_ON, "tk wk", IPC_PHASE_SERVE},
     {MSG_PANIC_OFF, "tk wk", IPC_PHASE_SERVE},
+    {MSG_CREDENTIAL_LIST, "tk wk", IPC_PHASE_SERVE},
+    {MSG_CREDENTIAL_INFO, "kt kw", IPC_PHASE_SERVE},
+    {MSG_CONN_ROLLBACK, "tk wk", IPC_PHASE_SERVE},
+    {MSG_CONN_PURGE, "tk wk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {

@@ -1,0 +1,32 @@
+/*
+ * A connection's credential versions in the policy store. Store worker; each change is one
+ * transaction.
+ *
+ * A version counts for the upstream that it was given for: the connection's `target` is raised
+ * whenever that becomes another one, and a version of another target never becomes the current
+ * one again. Else whoever points a connection elsewhere could read what it held before.
+ */
+#ifndef KEEPER_STORE_CREDENTIAL_H
+#define KEEPER_STORE_CREDENTIAL_H
+
+#include "keeper/store.h"
+
+/* Versions below `before` (0: all), the newest first, at most `limit`. A callback's error ends
+ * it. `restorable`: of the present target. RK_E_NOTFOUND without such a connection. */
+RK_MUST_CHECK int store_credential_each(struct store *s, struct rk_slice conn_id,
+                                        uint32_t before, unsigned limit,
+                                        int (*each)(const struct store_credential *c,
+                                                    bool restorable, void *arg),
+                                        void *arg, struct rk_fault *fault);
+
+/* Adds `c`, what version `from` holds, as the newest one. RK_E_NOTFOUND when that one is gone
+ * by now, RK_E_DENIED when it is of another target. */
+RK_MUST_CHECK int store_credential_restore(struct store *s, struct rk_slice conn_id,
+                                           uint32_t from, const struct store_credential *c,
+                                           struct rk_fault *fault);
+
+/* For good: its place in the file is overwritten. RK_E_NOTFOUND; RK_E_STATE for the newest. */
+RK_MUST_CHECK int store_credential_purge(struct store *s, struct rk_slice conn_id,
+                                         uint32_t version, struct rk_fault *fault);
+
+#endif
