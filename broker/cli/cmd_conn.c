@@ -339,6 +339,13 @@ const struct cli_command cli_conn_commands[] = {
     {"list", conn_list, "usage: relaykey conn list [--json]\n"},
     {"show", conn_show, "usage: relaykey conn show NAME [--json]\n"},
     {"rotate", conn_rotate, "usage: relaykey conn rotate NAME [--secret-file F|-] [--json]\n"},
+    {"update", cli_conn_update,
+     "usage: relaykey conn update NAME [--name N] [--provider P] [--base-url URL]\n"
+     "           [--auth STYLE]... [--ca FILE|system] [--secret-file F|-]\n"
+     "           [--allow-private yes|no] [--allow-encoded-slash yes|no]\n"
+     "           [--allow-set-cookie yes|no] [--json]\n"
+     "  With --base-url, --auth or --ca the secret has to be given once more: else whoever\n"
+     "  points a connection elsewhere could read it. URLs with its id stay as they are.\n"},
     {"versions", cli_conn_versions, "usage: relaykey conn versions NAME [--json]\n"},
     {"rollback", cli_conn_rollback,
      "usage: relaykey conn rollback NAME VERSION [--json]\n"

@@ -381,6 +381,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ANSWER(CREDENTIAL_INFO, credential_info),
 	COMMAND(CONN_ROLLBACK, credential_ref),
 	COMMAND(CONN_PURGE, credential_ref),
+	COMMAND(CONN_UPDATE, conn_update),
 };
 /* clang-format on */
 

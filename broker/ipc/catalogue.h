@@ -124,6 +124,8 @@ enum ipc_type {
 	MSG_CREDENTIAL_INFO,
 	MSG_CONN_ROLLBACK,
 	MSG_CONN_PURGE,
+	/* management: what a connection is */
+	MSG_CONN_UPDATE,
 	MSG_TYPES
 };
 
@@ -209,6 +211,7 @@ union ipc_body {
 	struct msg_credential_list credential_list;
 	struct msg_credential_ref credential_ref;
 	struct msg_credential_info credential_info;
+	struct msg_conn_update conn_update;
 	struct msg_caller caller;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;

@@ -26,6 +26,18 @@ static const struct record_field msg_credential_info_fields[] = {
     RF_I64(struct msg_credential_info, created_ms),
 };
 
+static const struct record_field msg_conn_update_fields[] = {
+    RF_BYTES(struct msg_conn_update, ref, MSG_MAX_KEY),
+    RF_U32(struct msg_conn_update, set),
+    RF_BYTES(struct msg_conn_update, name, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_update, provider, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_update, base_url, MSG_MAX_URL),
+    RF_LIST(struct msg_conn_update, auth, MSG_MAX_AUTH),
+    RF_U32(struct msg_conn_update, flags),
+    RF_BYTES(struct msg_conn_update, ca_pem, MSG_MAX_PEM),
+    RF_BYTES(struct msg_conn_update, secret, MSG_MAX_SECRET),
+};
+
 const struct record_desc msg_panic_desc = RECORD_DESC(struct msg_panic, msg_panic_fields);
 const struct record_desc msg_credential_list_desc =
     RECORD_DESC(struct msg_credential_list, msg_credential_list_fields);
@@ -33,3 +45,5 @@ const struct record_desc msg_credential_ref_desc =
     RECORD_DESC(struct msg_credential_ref, msg_credential_ref_fields);
 const struct record_desc msg_credential_info_desc =
     RECORD_DESC(struct msg_credential_info, msg_credential_info_fields);
+const struct record_desc msg_conn_update_desc =
+    RECORD_DESC(struct msg_conn_update, msg_conn_update_fields);

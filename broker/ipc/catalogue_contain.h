@@ -11,5 +11,6 @@ extern const struct record_desc msg_panic_desc;
 extern const struct record_desc msg_credential_list_desc;
 extern const struct record_desc msg_credential_ref_desc;
 extern const struct record_desc msg_credential_info_desc;
+extern const struct record_desc msg_conn_update_desc;
 
 #endif

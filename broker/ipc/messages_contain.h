@@ -39,4 +39,28 @@ struct msg_credential_info {
 	int64_t created_ms;
 };
 
+/* ---- change of a connection ---- */
+
+enum conn_set {
+	CONN_SET_NAME = 1,
+	CONN_SET_PROVIDER = 2,
+	CONN_SET_FLAGS = 4,
+	CONN_SET_BASE_URL = 8, /* these three only together with the secret: */
+	CONN_SET_AUTH = 16,
+	CONN_SET_CA = 32,
+	CONN_SET_ALL = 63,
+};
+
+struct msg_conn_update {
+	struct rk_slice ref;
+	uint32_t set; /* enum conn_set */
+	struct rk_slice name;
+	struct rk_slice provider;
+	struct rk_slice base_url;
+	struct rk_slice auth; /* LIST, as in msg_conn_add */
+	uint32_t flags;
+	struct rk_slice ca_pem;
+	struct rk_slice secret; /* a new one; empty: it stays */
+};
+
 #endif

@@ -40,13 +40,21 @@ struct index_lane {
 	unsigned unwrapping;        /* and their number */
 };
 
+/* Immutable; counted, because an unwrap on another thread may still need the one before. */
+struct index_auth {
+	struct auth_style style;
+	uint32_t refs; /* loop thread */
+};
+
 struct index_conn {
 	uint32_t number; /* in order of creation, never used twice */
 	char id[MSG_MAX_NAME + 1];
 	char name[MSG_MAX_NAME + 1];
 	char provider[MSG_MAX_NAME + 1];
-	struct base_url url;       /* parsed; owns its text */
-	struct auth_style auth;    /* parsed */
+	struct base_url url;     /* parsed; owns its text */
+	struct index_auth *auth; /* parsed */
+	uint32_t target; /* counts how often base URL or options changed: what was decided for
+	                    another one is not sent to this one */
 	struct rk_slice auth_list; /* LIST as given, owned */
 	struct rk_slice ca_pem;    /* owned */
 	uint32_t flags;
@@ -136,6 +144,13 @@ RK_MUST_CHECK int index_conn_rotate(struct index *ix, struct index_conn *c,
 RK_MUST_CHECK int index_conn_set_egress(struct index *ix, struct index_conn *c,
                                         enum store_egress_kind kind,
                                         const struct store_egress *e, int64_t now_ms);
+/* What is in `set` of it; the name must be free (RK_E_EXISTS). Grants on it stay. */
+struct store_conn_change;
+RK_MUST_CHECK int index_conn_update(struct index *ix, struct index_conn *c,
+                                    const struct store_conn_change *change,
+                                    struct rk_fault *fault);
+struct index_auth *index_auth_ref(struct index_auth *a);
+void index_auth_unref(struct index_auth *a); /* accepts NULL */
 /* Whether a connection to its upstream takes a secret of its own. */
 static inline bool index_conn_dials_secretly(const struct index_conn *c)
 {

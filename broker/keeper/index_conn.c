@@ -1,8 +1,11 @@
 #include "keeper/index_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "http/tls_key.h"
+#include "ipc/messages_contain.h"
+#include "keeper/store_credential.h"
 
 /* ---- the table of ids and names ---- */
 
@@ -91,10 +94,39 @@ static void disown(struct rk_slice *s)
 	*s = rk_slice(NULL, 0);
 } /* NOLINT: it was freed by another name */
 
+static int auth_new(struct rk_slice list, struct index_auth **out, struct rk_fault *fault)
+{
+	struct index_auth *a = calloc(1, sizeof *a);
+	int err;
+
+	if (!a)
+		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	err = auth_style_parse(list, &a->style, fault);
+	if (err) {
+		free(a);
+		return err;
+	}
+	a->refs = 1;
+	*out = a;
+	return 0;
+}
+
+struct index_auth *index_auth_ref(struct index_auth *a)
+{
+	a->refs++;
+	return a;
+}
+
+void index_auth_unref(struct index_auth *a)
+{
+	if (a && --a->refs == 0)
+		free(a);
+}
+
 static size_t conn_bytes(const struct index_conn *c)
 {
-	return sizeof *c + c->auth_list.n + c->ca_pem.n + c->blob.n + c->identity.public.n +
-	       c->identity.blob.n + c->proxy.public.n + c->proxy.blob.n;
+	return sizeof *c + sizeof *c->auth + c->auth_list.n + c->ca_pem.n + c->blob.n +
+	       c->identity.public.n + c->identity.blob.n + c->proxy.public.n + c->proxy.blob.n;
 }
 
 static void egress_disown(struct index_egress *e)
@@ -145,6 +177,7 @@ static void show_identity(struct index_conn *c, const struct shown *s)
 
 static void conn_destroy(struct index_conn *c)
 {
+	index_auth_unref(c->auth);
 	disown(&c->auth_list);
 	disown(&c->ca_pem);
 	disown(&c->blob);
@@ -167,7 +200,7 @@ static int conn_fill(struct index_conn *n, const struct store_conn *c, struct rk
 		return rk_fail(fault, RK_E_INVALID, "a text of connection %.*s is malformed",
 		               RK_FMT(c->name));
 	if ((err = base_url_parse(c->base_url, &n->url, fault)) ||
-	    (err = auth_style_parse(c->auth, &n->auth, fault)))
+	    (err = auth_new(c->auth, &n->auth, fault)))
 		return err;
 	if ((err = describe_identity(c->identity.public, &shown, fault)))
 		return err;
@@ -292,6 +325,122 @@ int index_conn_set_egress(struct index *ix, struct index_conn *c, enum store_egr
 	c->updated_ms = now_ms;
 	c->revision++;
 	return 0;
+}
+
+/* What an update brings, made before anything changes. */
+struct updated {
+	struct index_auth *auth;
+	struct rk_slice auth_list, ca_pem, blob;
+	struct base_url url;
+	char name[MSG_MAX_NAME + 1], provider[MSG_MAX_NAME + 1], hint[MSG_MAX_NAME + 1];
+};
+
+static void updated_drop(struct updated *u)
+{
+	index_auth_unref(u->auth);
+	disown(&u->auth_list);
+	disown(&u->ca_pem);
+	disown(&u->blob);
+}
+
+static int updated_make(const struct store_conn_change *ch, struct updated *u,
+                        struct rk_fault *fault)
+{
+	int err = 0;
+
+	if ((ch->set & CONN_SET_NAME && (err = ref_check(ch->name, fault))) ||
+	    (ch->set & CONN_SET_BASE_URL &&
+	     (err = base_url_parse(ch->base_url, &u->url, fault))) ||
+	    (ch->set & CONN_SET_AUTH && (err = auth_new(ch->auth, &u->auth, fault))))
+		return err;
+	if (!rk_slice_cstr(ch->name, u->name, sizeof u->name) ||
+	    !rk_slice_cstr(ch->provider, u->provider, sizeof u->provider) ||
+	    !rk_slice_cstr(ch->credential.hint, u->hint, sizeof u->hint))
+		return rk_fail(fault, RK_E_INVALID, "a text of the connection is malformed");
+	if (own(ch->auth, &u->auth_list) || own(ch->ca_pem, &u->ca_pem) ||
+	    own(ch->credential.blob, &u->blob))
+		return rk_fail(fault, RK_E_NOMEM, "out of memory");
+	return 0;
+}
+
+/* The table finds it by its new name; on failure by its old one, as before. */
+static int conn_rename(struct index *ix, struct index_conn *c, const char *name,
+                       struct rk_fault *fault)
+{
+	char old[sizeof c->name];
+	int err;
+
+	if (strcmp(c->name, name) == 0)
+		return 0;
+	if (index_conn_find(ix, rk_str(name)))
+		return rk_fail(fault, RK_E_EXISTS, "a connection \"%s\" exists already", name);
+	memcpy(old, c->name, sizeof old);
+	table_remove(ix, 2 * c->number + 1);
+	snprintf(c->name, sizeof c->name, "%s", name);
+	err = table_add(ix, 2 * c->number + 1);
+	if (!err)
+		return 0;
+	memcpy(c->name, old, sizeof old);
+	if (table_add(ix, 2 * c->number + 1)) {
+		/* nothing: the place that it had is free */
+	}
+	return rk_fail(fault, err, "out of memory");
+}
+
+static void swap(struct rk_slice *a, struct rk_slice *b)
+{
+	struct rk_slice s = *a;
+
+	*a = *b;
+	*b = s;
+}
+
+/* Nothing can fail any more; what was there before is left in *u. */
+static void updated_put(struct index_conn *c, const struct store_conn_change *ch,
+                        struct updated *u)
+{
+	if (ch->set & CONN_SET_PROVIDER)
+		memcpy(c->provider, u->provider, sizeof c->provider);
+	if (ch->set & CONN_SET_FLAGS)
+		c->flags = ch->flags;
+	if (ch->set & CONN_SET_BASE_URL)
+		c->url = u->url;
+	if (ch->set & (CONN_SET_BASE_URL | CONN_SET_FLAGS))
+		c->target++;
+	if (ch->set & CONN_SET_CA)
+		swap(&c->ca_pem, &u->ca_pem);
+	if (ch->set & CONN_SET_AUTH) {
+		struct index_auth *before = c->auth;
+
+		c->auth = u->auth;
+		u->auth = before;
+		swap(&c->auth_list, &u->auth_list);
+	}
+	if (ch->credential.version) {
+		swap(&c->blob, &u->blob);
+		c->credential_version = ch->credential.version;
+		memcpy(c->hint, u->hint, sizeof c->hint);
+	}
+}
+
+int index_conn_update(struct index *ix, struct index_conn *c,
+                      const struct store_conn_change *ch, struct rk_fault *fault)
+{
+	struct updated u = {.auth = NULL};
+	size_t before = conn_bytes(c);
+	int err = updated_make(ch, &u, fault);
+
+	if (!err && ch->set & CONN_SET_NAME)
+		err = conn_rename(ix, c, u.name, fault);
+	if (!err) {
+		updated_put(c, ch, &u);
+		ix->conn_bytes += conn_bytes(c) - before;
+		c->upstream_id = index_new_upstream_id(ix);
+		c->updated_ms = ch->now_ms;
+		c->revision++;
+	}
+	updated_drop(&u);
+	return err;
 }
 
 void index_conn_set_enabled(struct index *ix, struct index_conn *c, bool enabled,

@@ -13,6 +13,13 @@ enum { CONN_ID_DIGITS = 12 };
 static const uint32_t flags_known =
     UPSTREAM_ALLOW_PRIVATE | UPSTREAM_ALLOW_ENCODED_SLASH | UPSTREAM_ALLOW_SET_COOKIE;
 
+int manage_check_flags(uint32_t flags, struct rk_fault *fault)
+{
+	if (flags & ~flags_known)
+		return rk_fail(fault, RK_E_INVALID, "the connection has an unknown option");
+	return 0;
+}
+
 int manage_find_conn(struct keeper *k, struct rk_slice ref, struct index_conn **out,
                      struct rk_fault *fault)
 {
@@ -131,9 +138,8 @@ static int add_check(struct manage_op *op, struct auth_style *style, struct rk_f
 		return err;
 	if (b->provider.n && (err = check_name("a provider", b->provider, fault)))
 		return err;
-	if (b->flags & ~flags_known)
-		return rk_fail(fault, RK_E_INVALID, "the connection has an unknown option");
-	if ((err = base_url_parse(b->base_url, &url, fault)) ||
+	if ((err = manage_check_flags(b->flags, fault)) ||
+	    (err = base_url_parse(b->base_url, &url, fault)) ||
 	    (err = check_upstream(&url, b->flags, fault)) ||
 	    (err = auth_style_parse(b->auth, style, fault)) ||
 	    (err = check_ca_pem(b->ca_pem, fault)) ||
@@ -248,7 +254,8 @@ static int rotate_begin(struct manage_op *op, struct rk_fault *fault)
 	int err = manage_conn_take(op, op->body.conn_rotate.ref, &c, fault);
 
 	if (err == 0)
-		err = manage_take_secret(op, op->body.conn_rotate.secret, &c->auth, fault);
+		err =
+		    manage_take_secret(op, op->body.conn_rotate.secret, &c->auth->style, fault);
 	if (err)
 		return err;
 	op->conn.version = c->credential_version + 1;
@@ -339,7 +346,7 @@ static int disable_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	(void)fault;
 	manage_drop_undurable(op->m, op->conn.id);
-	conn_again(op)->revision++;
+	manage_conn_again(op)->revision++;
 	return 0;
 }
 

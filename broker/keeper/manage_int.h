@@ -8,6 +8,7 @@
 #include "base/egress.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
+#include "keeper/store_credential.h"
 
 struct audit_stream;
 struct change_hook;
@@ -53,6 +54,7 @@ struct manage_command {
 };
 
 struct change_conn {
+	struct store_conn_change update;
 	uint32_t from; /* version that comes back */
 	char id[MSG_MAX_NAME + 1], name[MSG_MAX_NAME + 1], provider[MSG_MAX_NAME + 1];
 	uint32_t version;
@@ -253,7 +255,7 @@ RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *faul
 /* A key was made: its text may be asked for once more. */
 void manage_idem_remember(struct manage_op *op);
     mutation_key_issue, mutation_key_revoke, mutation_key_extend, mutation_panic_on,
-    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge;
+    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge, mutation_conn_update;
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 
@@ -271,6 +273,9 @@ RK_MUST_CHECK int manage_take_secret(struct manage_op *op, struct rk_slice from,
 /* Token worker: wraps op->conn.secret for op->conn.version. */
 RK_MUST_CHECK int manage_wrap_secret(struct manage_op *op, struct rk_fault *fault);
 struct store_credential manage_credential_of(const struct manage_op *op);
+
+/* Options that a connection may have. */
+RK_MUST_CHECK int manage_check_flags(uint32_t flags, struct rk_fault *fault);
 
 /* Check what a request brings and take it into op->identity and op->proxy; the secrets are
  * wiped from the request. `version` is the one that they become. */
@@ -310,6 +315,8 @@ bool manage_key_visible(const struct manage_op *op, const struct index_key *k);
 
 /* live_keys: counted in O(keys) when UINT32_MAX. Fails only for a stored form that no message
  * can carry. */
+/* "https://host/path", in scratch memory of m. */
+struct rk_slice manage_url_text(struct manage *m, const struct base_url *u);
 /* "aes-gcm" */
 const char *manage_mechanism_text(enum wrap_mechanism w);
 

@@ -7,7 +7,7 @@
 
 /* ---- connections ---- */
 
-static struct rk_slice url_text(struct manage *m, const struct base_url *u)
+struct rk_slice manage_url_text(struct manage *m, const struct base_url *u)
 {
 	bool v6 = strchr(u->host, ':') != NULL;
 	char port[8] = "";
@@ -45,7 +45,7 @@ void manage_send_conn(struct manage_op *op, struct index_conn *c, uint32_t live_
 	    .id = rk_str(c->id),
 	    .name = rk_str(c->name),
 	    .provider = rk_str(c->provider),
-	    .base_url = url_text(op->m, &c->url),
+	    .base_url = manage_url_text(op->m, &c->url),
 	    .auth = c->auth_list,
 	    .flags = c->flags,
 	    .enabled = c->enabled,

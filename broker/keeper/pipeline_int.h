@@ -58,6 +58,7 @@ struct pl_request {
 	uint8_t request_id[16];
 	uint8_t client_ip[16];
 	uint32_t unwrap_us;
+	uint32_t target;  /* of its connection, when it was decided */
 	uint16_t reason;  /* of the decision */
 	uint16_t cut;     /* of the CUT that was sent; REASON_OK: none was */
 	uint8_t state;    /* enum pl_state */
@@ -80,6 +81,7 @@ struct pl_credential {
 	struct pl_batch *batch;
 	struct index_conn *conn; /* held */
 	struct index_lane *lane; /* of it */
+	struct index_auth *auth; /* held */
 	uint32_t upstream_id;    /* as decided upon */
 	struct rk_slice blob; /* copy in the batch: the connection may be rotated meanwhile */
 	struct rk_slice place;

@@ -232,6 +232,9 @@ static enum reason judge(const struct pl_request *r)
 		return (enum reason)r->cut;
 	if (r->p->stopped)
 		return REASON_TRAFFIC_STOPPED;
+	/* what it was allowed to ask for may be something else there */
+	if (r->target != r->flight.conn->target)
+		return REASON_OVERLOADED;
 	now = authorize_still(r->flight.key, r->flight.conn, rk_wall_ms());
 	return now == REASON_OK && !pl_trusted(r) ? REASON_IP_UNCONFIRMED : now;
 }
@@ -382,6 +385,7 @@ void pl_request_decide(struct pipeline *p, struct pl_request *r, const struct ms
 	memcpy(r->client_ip, m->client_ip, sizeof r->client_ip);
 	r->reason = (uint16_t)d->reason;
 	r->dial = m->dial != 0;
+	r->target = d->conn ? d->conn->target : 0;
 	if (request_row(p, r, m, now_ms)) {
 		drop(p, r, REASON_AUDIT_UNAVAILABLE);
 		return;

@@ -67,6 +67,7 @@ void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index
 	    .conn = conn,
 	    .lane = lane,
 	    .upstream_id = conn->upstream_id,
+	    .auth = index_auth_ref(conn->auth),
 	    .blob = put_blob(b, conn->blob),
 	    .dial = dial,
 	};
@@ -104,7 +105,7 @@ static void answer_waiting(const struct pl_credential *c)
 /* With a new key each time: guesses that were hashed for one are of no use for another. */
 static int take_fingerprints(struct pl_credential *c, const struct rk_secret *plain)
 {
-	const struct auth_style *style = &c->conn->auth;
+	const struct auth_style *style = &c->auth->style;
 	const struct rk_secret *rendered = auth_style_is_query(style) ? &c->query : &c->headers;
 	struct rk_slice form[AUTH_MAX_FORMS];
 	unsigned count = auth_style_forms(style, plain, rendered, form);
@@ -168,9 +169,8 @@ static void unwrap(struct pl_credential *c)
 	struct rk_fault fault = {""};
 
 	c->err = be->unwrap(be->arg, c->blob, c->place, &plain, &fault);
-	/* the style of a connection never changes, so it may be read from here */
 	if (!c->err)
-		c->err = auth_style_render(&c->conn->auth, &plain, &c->headers, &c->query);
+		c->err = auth_style_render(&c->auth->style, &plain, &c->headers, &c->query);
 	if (!c->err)
 		c->err = take_fingerprints(c, &plain);
 	rk_secret_free(&plain);
@@ -342,7 +342,9 @@ void pl_credential_drop(struct pl_credential *c)
 	rk_secret_free(&c->headers);
 	rk_secret_free(&c->query);
 	rk_secret_free(&c->dialling);
+	index_auth_unref(c->auth);
 	if (c->conn)
 		index_conn_unref(c->conn);
+	c->auth = NULL;
 	c->conn = NULL;
 }

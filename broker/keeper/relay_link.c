@@ -49,7 +49,7 @@ void relay_link_send(struct relay_link *link, enum ipc_type type, uint64_t id, c
 
 static uint32_t public_flags(const struct index_conn *c)
 {
-	return c->flags | (auth_style_is_query(&c->auth) ? UPSTREAM_QUERY_AUTH : 0) |
+	return c->flags | (auth_style_is_query(&c->auth->style) ? UPSTREAM_QUERY_AUTH : 0) |
 	       (c->proxy.blob.n ? UPSTREAM_PROXY_SECRET : 0);
 }
 
@@ -79,7 +79,7 @@ static int push_upstream(struct relay_link *link, const struct index_conn *c, ui
 	    .base_path = rk_str(c->url.path),
 	    .flags = public_flags(c),
 	    .ca_pem = c->ca_pem,
-	    .set_headers = set_headers(&c->auth, headers, sizeof headers),
+	    .set_headers = set_headers(&c->auth->style, headers, sizeof headers),
 	    .egress = c->proxy.public,
 	    .client_chain = c->identity.public,
 	};

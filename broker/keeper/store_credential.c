@@ -1,5 +1,6 @@
 #include "keeper/store_credential.h"
 
+#include "ipc/messages_contain.h"
 #include "keeper/db_stmt.h"
 #include "keeper/store_schema.h"
 
@@ -152,4 +153,47 @@ int store_credential_purge(struct store *s, struct rk_slice conn_id, uint32_t ve
 	err = store_end(s, err, fault);
 	sqlite3_exec(s->db, "PRAGMA secure_delete = OFF", NULL, NULL, NULL);
 	return err;
+}
+
+static int update(struct store *s, struct rk_slice conn_id, const struct store_conn_change *c,
+                  struct rk_fault *fault)
+{
+	int changed = 0;
+	int err =
+	    db_run(s->db,
+	           "UPDATE conn SET name = CASE WHEN ? THEN ? ELSE name END, "
+	           "provider = CASE WHEN ? THEN ? ELSE provider END, "
+	           "base_url = CASE WHEN ? THEN ? ELSE base_url END, "
+	           "auth = CASE WHEN ? THEN ? ELSE auth END, "
+	           "ca_pem = CASE WHEN ? THEN ? ELSE ca_pem END, "
+	           "flags = CASE WHEN ? THEN ? ELSE flags END, "
+	           "target = target + ?, updated_ms = ?, revision = revision + 1 WHERE id = ?",
+	           DB_VALUES(DB_INT(c->set & CONN_SET_NAME), DB_TEXT(c->name),
+	                     DB_INT(c->set & CONN_SET_PROVIDER), DB_TEXT(c->provider),
+	                     DB_INT(c->set & CONN_SET_BASE_URL), DB_TEXT(c->base_url),
+	                     DB_INT(c->set & CONN_SET_AUTH), DB_BLOB(c->auth),
+	                     DB_INT(c->set & CONN_SET_CA), DB_BLOB(c->ca_pem),
+	                     DB_INT(c->set & CONN_SET_FLAGS), DB_INT(c->flags),
+	                     DB_INT(c->retarget), DB_INT(c->now_ms), DB_TEXT(conn_id)),
+	           &changed, fault, "cannot change the connection");
+
+	if (err == RK_E_EXISTS)
+		return rk_fail(fault, err, "a connection \"%.*s\" exists already",
+		               RK_FMT(c->name));
+	if (!err && !changed)
+		err = rk_fail(fault, RK_E_NOTFOUND, "%.*s is not in the policy store",
+		              RK_FMT(conn_id));
+	if (!err && c->credential.version)
+		err = add_version(s, conn_id, &c->credential, fault);
+	return err;
+}
+
+int store_conn_update(struct store *s, struct rk_slice conn_id,
+                      const struct store_conn_change *c, struct rk_fault *fault)
+{
+	int err = store_begin(s, fault);
+
+	if (!err)
+		err = update(s, conn_id, c, fault);
+	return store_end(s, err, fault);
 }

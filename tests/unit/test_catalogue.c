@@ -121,6 +121,7 @@ static const struct permit permits[] = {
     {MSG_CREDENTIAL_INFO, "kt kw", IPC_PHASE_SERVE},
     {MSG_CONN_ROLLBACK, "tk wk", IPC_PHASE_SERVE},
     {MSG_CONN_PURGE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_CONN_UPDATE, "tk wk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
