@@ -45,6 +45,7 @@ ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
 DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl) -ldl -lpthread
+DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson) -ldl -lpthread
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
@@ -217,6 +218,7 @@ FUZZ_CFLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno
 	$(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
 FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC) broker/courier/mail.c broker/courier/mail_text.c \
 	broker/courier/notice_json.c)
+FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC) broker/console/leak_body.c)
 
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)

@@ -179,6 +179,8 @@ int cli_completion(struct cli *c, int argc, char **argv);
 extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[],
     cli_completion_usage[];
 int cli_panic(struct cli *c, int argc, char **argv);
-extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[], cli_panic_usage[];
+int cli_leak(struct cli *c, int argc, char **argv);
+extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[], cli_panic_usage[],
+    cli_leak_usage[];
 
 #endif

@@ -382,6 +382,8 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(CONN_ROLLBACK, credential_ref),
 	COMMAND(CONN_PURGE, credential_ref),
 	COMMAND(CONN_UPDATE, conn_update),
+	COMMAND(LEAK_REPORT, leak_report),
+	ANSWER(LEAK_VERDICT, leak_verdict),
 };
 /* clang-format on */
 

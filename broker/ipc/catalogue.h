@@ -126,6 +126,9 @@ enum ipc_type {
 	MSG_CONN_PURGE,
 	/* management: what a connection is */
 	MSG_CONN_UPDATE,
+	/* management: keys that were found in public */
+	MSG_LEAK_REPORT,
+	MSG_LEAK_VERDICT,
 	MSG_TYPES
 };
 
@@ -208,6 +211,8 @@ union ipc_body {
 	struct msg_trust_info trust_info;
 	struct msg_confirm confirm;
 	struct msg_panic panic;
+	struct msg_leak_report leak_report;
+	struct msg_leak_verdict leak_verdict;
 	struct msg_credential_list credential_list;
 	struct msg_credential_ref credential_ref;
 	struct msg_credential_info credential_info;

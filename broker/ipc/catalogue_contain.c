@@ -4,6 +4,25 @@ static const struct record_field msg_panic_fields[] = {
     RF_BYTES(struct msg_panic, reason, MSG_MAX_REASON),
 };
 
+static const struct record_field msg_leak_item_fields[] = {
+    RF_U32(struct msg_leak_item, at),
+    RF_U16(struct msg_leak_item, n),
+    RF_BYTES(struct msg_leak_item, source, MSG_MAX_LEAK_SOURCE),
+};
+
+static const struct record_field msg_leak_report_fields[] = {
+    RF_BYTES(struct msg_leak_report, payload, MSG_MAX_LEAK),
+    RF_LIST(struct msg_leak_report, items, MSG_MAX_LEAK_ITEMS),
+    RF_BYTES(struct msg_leak_report, key_id, MSG_MAX_KEY),
+    RF_BYTES(struct msg_leak_report, signature, MSG_MAX_SIGNATURE),
+};
+
+static const struct record_field msg_leak_verdict_fields[] = {
+    RF_U8(struct msg_leak_verdict, finding),
+    RF_BYTES(struct msg_leak_verdict, key_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_leak_verdict, masked, MSG_MAX_NAME),
+};
+
 static const struct record_field msg_credential_list_fields[] = {
     RF_BYTES(struct msg_credential_list, ref, MSG_MAX_KEY),
     RF_U32(struct msg_credential_list, before),
@@ -39,6 +58,12 @@ static const struct record_field msg_conn_update_fields[] = {
 };
 
 const struct record_desc msg_panic_desc = RECORD_DESC(struct msg_panic, msg_panic_fields);
+const struct record_desc msg_leak_item_desc =
+    RECORD_DESC(struct msg_leak_item, msg_leak_item_fields);
+const struct record_desc msg_leak_report_desc =
+    RECORD_DESC(struct msg_leak_report, msg_leak_report_fields);
+const struct record_desc msg_leak_verdict_desc =
+    RECORD_DESC(struct msg_leak_verdict, msg_leak_verdict_fields);
 const struct record_desc msg_credential_list_desc =
     RECORD_DESC(struct msg_credential_list, msg_credential_list_fields);
 const struct record_desc msg_credential_ref_desc =

@@ -8,6 +8,9 @@
 #include "ipc/catalogue.h"
 
 extern const struct record_desc msg_panic_desc;
+extern const struct record_desc msg_leak_item_desc;
+extern const struct record_desc msg_leak_report_desc;
+extern const struct record_desc msg_leak_verdict_desc;
 extern const struct record_desc msg_credential_list_desc;
 extern const struct record_desc msg_credential_ref_desc;
 extern const struct record_desc msg_credential_info_desc;

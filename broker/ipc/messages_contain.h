@@ -8,11 +8,52 @@
 #include "base/slice.h"
 #include "ipc/audit_row.h"
 
-enum { MSG_MAX_REASON = 256 };
+enum {
+	MSG_MAX_REASON = 256,
+	MSG_MAX_LEAK = 49152,       /* bytes of a report as it came */
+	MSG_MAX_LEAK_ITEMS = 14336, /* LIST of encoded msg_leak_item */
+	MSG_MAX_LEAK_SOURCE = 200,
+	MSG_MAX_SIGNATURE = 128,
+};
 
 /* Stop all traffic, or let it go on. */
 struct msg_panic {
 	struct rk_slice reason;
+};
+
+/* ---- keys that were found in public ---- */
+
+/* A token within the payload, so that nothing can be reported that does not stand there. */
+struct msg_leak_item {
+	uint32_t at;
+	uint16_t n;
+	struct rk_slice source; /* where it was found: "commit", a URL, both; may be empty */
+};
+
+/*
+ * From nobody in particular only with a signature over the payload (ECDSA P-256, SHA-256) of a
+ * secret scanner whose public key is in the settings under key_id; from those who may operate
+ * as it is.
+ */
+struct msg_leak_report {
+	struct rk_slice payload;
+	struct rk_slice items; /* LIST of encoded msg_leak_item */
+	struct rk_slice key_id;
+	struct rk_slice signature; /* DER */
+};
+
+enum leak_finding {
+	LEAK_UNKNOWN = 1, /* never issued here */
+	LEAK_REVOKED,     /* by this report */
+	LEAK_OVER,        /* was revoked or had expired before */
+	LEAK_HONEY,
+};
+
+/* One an item, in their order; DONE ends them. */
+struct msg_leak_verdict {
+	uint8_t finding; /* enum leak_finding; all but UNKNOWN are true positives */
+	struct rk_slice key_id;
+	struct rk_slice masked;
 };
 
 /* ---- credential versions ---- */

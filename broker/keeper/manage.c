@@ -203,6 +203,10 @@ static const struct manage_command commands[] = {
      .start = manage_trust_change,
      .mutation = &mutation_confirm,
      .release = manage_trust_release},
+    {.type = MSG_LEAK_REPORT,
+     .may = MAY_ANYONE | MAY_OPERATE, /* nobody in particular: with a signature */
+     .start = manage_leak_report,
+     .release = manage_leak_release},
     {.type = MSG_PANIC_ON, .may = MAY_OPERATE, .start = change, .mutation = &mutation_panic_on},
     {.type = MSG_PANIC_OFF, .may = MAY_ADMIN, .start = change, .mutation = &mutation_panic_off},
     {.type = MSG_AUDIT_QUERY,

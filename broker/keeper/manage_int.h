@@ -18,6 +18,7 @@ struct audit_tail;
 struct manage_list;
 struct manage_trust;
 struct manage_versions;
+struct leak_report;
 
 /* What a change is made of. Errors leave everything as it was, but for `at_once`. */
 struct mutation {
@@ -167,6 +168,7 @@ struct manage_op {
 
 	struct manage_trust *trust; /* keeper/manage_trust.h */
 	struct manage_versions *versions;
+	struct leak_report *leak;
 };
 
 /* A change that is in force but could not be stored; asked for again, it is tried again. */
@@ -223,6 +225,8 @@ void mutation_start(struct manage_op *op);
 void mutation_drop_queue(struct manage *m);
 /* Whether a revocation or disabling of that object is in force but not stored. */
 bool manage_is_undurable(const struct manage *m, const char *id);
+/* Before it is stored, of one that a change of several puts in force. */
+void manage_add_undurable(struct manage *m, const char *id);
 void manage_drop_undurable(struct manage *m, const char *id);
 /* A printf into op->detail, printable ASCII only. */
 void manage_detail(struct manage_op *op, const char *fmt, ...) RK_PRINTF(2, 3);
@@ -255,7 +259,8 @@ RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *faul
 /* A key was made: its text may be asked for once more. */
 void manage_idem_remember(struct manage_op *op);
     mutation_key_issue, mutation_key_revoke, mutation_key_extend, mutation_panic_on,
-    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge, mutation_conn_update;
+    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge, mutation_conn_update,
+    mutation_leak;
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 
@@ -376,6 +381,9 @@ void manage_credential_list(struct manage_op *op);
 void manage_conn_rollback(struct manage_op *op);
 void manage_credential_forget(struct manage_op *op);
 void manage_credential_release(struct manage_op *op);
+
+void manage_leak_report(struct manage_op *op);
+void manage_leak_release(struct manage_op *op);
 
 void manage_status(struct manage_op *op);
 

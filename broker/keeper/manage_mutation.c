@@ -30,7 +30,7 @@ bool manage_is_undurable(const struct manage *m, const char *id)
 	return false;
 }
 
-static void undurable_add(struct manage *m, const char *id)
+void manage_add_undurable(struct manage *m, const char *id)
 {
 	struct manage_undurable *u;
 
@@ -159,7 +159,7 @@ static void end_undurable(struct manage_op *op, int err, const char *why)
 {
 	struct rk_fault fault;
 
-	undurable_add(op->m, op->target);
+	manage_add_undurable(op->m, op->target);
 	log_event(LOG_LEVEL_ERROR, "change-not-durable", op->mutation->action, "%s: %s",
 	          op->target, why);
 	rk_fail(&fault, err,
@@ -363,7 +363,8 @@ void mutation_start(struct manage_op *op)
 	struct rk_fault fault = {""};
 	int err = 0;
 
-	if (op->caller)
+	/* it may have gone, and one that nobody in particular brought has its own */
+	if (op->caller && !op->actor[0])
 		snprintf(op->actor, sizeof op->actor, "%s", op->caller->actor);
 	/* containment does not wait to be looked up, and twice is as good as once */
 	if (is_urgent(op))

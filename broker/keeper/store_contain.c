@@ -1,5 +1,6 @@
 #include "keeper/store_contain.h"
 
+#include "base/base62.h"
 #include "base/record.h"
 #include "keeper/db_stmt.h"
 #include "keeper/notice.h"
@@ -76,4 +77,68 @@ int store_panic_get(struct store *s, struct panic *out, struct rk_fault *fault)
 		err = db_error(s->db, rc, fault, "cannot read the panic switch");
 	sqlite3_finalize(st);
 	return err;
+}
+
+/* ---- leaked keys ---- */
+
+/* Of the holder; empty when it has none. */
+static int holder_mail(struct store *s, const struct store_leak *l, char *out, size_t cap,
+                       struct rk_fault *fault)
+{
+	sqlite3_stmt *st = NULL;
+	int err = db_prepare(s->db, "SELECT email FROM holder WHERE kind = ? AND name = ?", &st,
+	                     fault);
+	int rc;
+
+	out[0] = '\0';
+	if (err)
+		return err;
+	sqlite3_bind_int(st, 1, l->holder_kind);
+	sqlite3_bind_text(st, 2, l->holder.p, (int)l->holder.n, SQLITE_STATIC);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && !rk_slice_cstr(db_column(st, 0), out, cap))
+		out[0] = '\0';
+	else if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		err = db_error(s->db, rc, fault, "cannot read the holder's address");
+	sqlite3_finalize(st);
+	return err;
+}
+
+static int leaked(struct store *s, const struct store_leak *l, struct rk_slice actor,
+                  int64_t now_ms, struct rk_fault *fault)
+{
+	struct msg_notice n = {
+	    .kind = NOTICE_KEY_LEAKED,
+	    .time_ms = now_ms,
+	    .key_id = l->key_id,
+	    .key_masked = l->key_masked,
+	    .holder_kind = l->holder_kind,
+	    .holder = l->holder,
+	    .actor = actor,
+	    .detail = l->source,
+	};
+	char mail[320];
+	int changed = 0;
+	int err = db_run(
+	    s->db, "UPDATE relay_key SET revoked_ms = ?, revision = revision + 1 WHERE id = ?",
+	    DB_VALUES(DB_INT(l->revoked_ms), DB_TEXT(l->key_id)), &changed, fault,
+	    "cannot revoke the key");
+
+	if (!err && !changed)
+		err = rk_fail(fault, RK_E_NOTFOUND, "%.*s is not in the policy store",
+		              RK_FMT(l->key_id));
+	if (!err)
+		err = holder_mail(s, l, mail, sizeof mail, fault);
+	rk_random(n.id, sizeof n.id);
+	return err ? err : notice_store(s, &n, rk_str(mail), fault);
+}
+
+int store_keys_leaked(struct store *s, const struct store_leak *leaks, unsigned count,
+                      struct rk_slice actor, int64_t now_ms, struct rk_fault *fault)
+{
+	int err = store_begin(s, fault);
+
+	for (unsigned i = 0; !err && i < count; i++)
+		err = leaked(s, &leaks[i], actor, now_ms, fault);
+	return store_end(s, err, fault);
 }

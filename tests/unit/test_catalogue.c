@@ -122,6 +122,8 @@ static const struct permit permits[] = {
     {MSG_CONN_ROLLBACK, "tk wk", IPC_PHASE_SERVE},
     {MSG_CONN_PURGE, "tk wk", IPC_PHASE_SERVE},
     {MSG_CONN_UPDATE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_LEAK_REPORT, "tk wk", IPC_PHASE_SERVE},
+    {MSG_LEAK_VERDICT, "kt kw", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
