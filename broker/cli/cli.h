@@ -156,11 +156,13 @@ int cli_key_mint(struct cli *c, int argc, char **argv);
 extern const char cli_key_update_usage[], cli_key_mint_usage[];
 /* ---- cmd_credential.c ---- */
 /* ---- cmd_credential.c, cmd_update.c ---- */
+/* ---- cmd_credential.c, cmd_update.c, cmd_probe.c ---- */
 
 int cli_conn_versions(struct cli *c, int argc, char **argv);
 int cli_conn_rollback(struct cli *c, int argc, char **argv);
 int cli_conn_purge(struct cli *c, int argc, char **argv);
 int cli_conn_update(struct cli *c, int argc, char **argv);
+int cli_conn_test(struct cli *c, int argc, char **argv);
 
 /* ---- commands ---- */
 

@@ -339,6 +339,11 @@ const struct cli_command cli_conn_commands[] = {
     {"list", conn_list, "usage: relaykey conn list [--json]\n"},
     {"show", conn_show, "usage: relaykey conn show NAME [--json]\n"},
     {"rotate", conn_rotate, "usage: relaykey conn rotate NAME [--secret-file F|-] [--json]\n"},
+    {"test", cli_conn_test,
+     "usage: relaykey conn test NAME [--method GET|HEAD] [--path PATH] [--json]\n"
+     "  One request with its secret, for nobody. PATH stands behind the base URL's; without\n"
+     "  one, what costs nothing at a provider that is known. Exit status 0 for an answer\n"
+     "  below 400.\n"},
     {"update", cli_conn_update,
      "usage: relaykey conn update NAME [--name N] [--provider P] [--base-url URL]\n"
      "           [--auth STYLE]... [--ca FILE|system] [--secret-file F|-]\n"

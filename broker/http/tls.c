@@ -584,6 +584,11 @@ void tls_abort(struct tls *t)
 	end(t);
 }
 
+struct ssl_st *tls_native(const struct tls *t)
+{
+	return t->ssl;
+}
+
 int tls_error(const struct tls *t)
 {
 	return t->err;

@@ -96,6 +96,9 @@ void tls_close(struct tls *t);
 /* Ends it with a reset and without close_notify: the peer sees that something is missing. */
 void tls_abort(struct tls *t);
 
+/* OpenSSL's own, for http/tls_peer.c. */
+struct ssl_st *tls_native(const struct tls *t);
+
 /*
  * Why it failed: RK_E_IO (network), RK_E_CLOSED (peer left during the handshake), RK_E_DENIED
  * (peer's certificate not valid), RK_E_CRYPTO. 0 when it did not.

@@ -247,15 +247,14 @@ static int64_t expiry_ms(const X509 *cert)
 	return (int64_t)s * 1000;
 }
 
-void tls_identity_describe(const struct tls_identity *id, char *subject, size_t cap,
-                           int64_t *expires_ms)
+void tls_key_describe(const X509 *leaf, char *subject, size_t cap, int64_t *expires_ms)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	int n = 0;
 
 	/* what is not ASCII comes out escaped */
 	if (bio &&
-	    X509_NAME_print_ex(bio, X509_get_subject_name(id->leaf), 0, XN_FLAG_ONELINE) >= 0)
+	    X509_NAME_print_ex(bio, X509_get_subject_name(leaf), 0, XN_FLAG_ONELINE) >= 0)
 		n = BIO_read(bio, subject, (int)cap - 1);
 	subject[n > 0 ? n : 0] = '\0';
 	for (char *c = subject; *c; c++) {
@@ -264,7 +263,13 @@ void tls_identity_describe(const struct tls_identity *id, char *subject, size_t 
 	}
 	BIO_free(bio);
 	ERR_clear_error();
-	*expires_ms = expiry_ms(id->leaf);
+	*expires_ms = expiry_ms(leaf);
+}
+
+void tls_identity_describe(const struct tls_identity *id, char *subject, size_t cap,
+                           int64_t *expires_ms)
+{
+	tls_key_describe(id->leaf, subject, cap, expires_ms);
 }
 
 /* The caller handles keys: tls_key_begin(). */

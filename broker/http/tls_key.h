@@ -46,6 +46,11 @@ RK_MUST_CHECK int tls_identity_check_key(const struct tls_identity *id, struct r
 void tls_identity_describe(const struct tls_identity *id, char *subject, size_t cap,
                            int64_t *expires_ms);
 
+/* The same of any certificate. */
+struct x509_st;
+void tls_key_describe(const struct x509_st *leaf, char *subject, size_t cap,
+                      int64_t *expires_ms);
+
 /* ---- for http/tls.c ---- */
 
 /* Between the two, what OpenSSL frees on this thread is wiped. They do not nest. */

@@ -384,6 +384,10 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	COMMAND(CONN_UPDATE, conn_update),
 	COMMAND(LEAK_REPORT, leak_report),
 	ANSWER(LEAK_VERDICT, leak_verdict),
+	COMMAND(CONN_PROBE, conn_probe),
+	ANSWER(PROBE_RESULT, probe_result),
+	[MSG_PROBE] = {"PROBE", &msg_probe_desc, KEEPER, RELAY, IPC_PHASE_SERVE, false},
+	[MSG_PROBED] = {"PROBED", &msg_probed_desc, RELAY, KEEPER, IPC_PHASE_SERVE, false},
 };
 /* clang-format on */
 

@@ -129,6 +129,11 @@ enum ipc_type {
 	/* management: keys that were found in public */
 	MSG_LEAK_REPORT,
 	MSG_LEAK_VERDICT,
+	/* the test of a connection: asked for, and made by a relay */
+	MSG_CONN_PROBE,
+	MSG_PROBE_RESULT,
+	MSG_PROBE,
+	MSG_PROBED,
 	MSG_TYPES
 };
 
@@ -217,6 +222,10 @@ union ipc_body {
 	struct msg_credential_ref credential_ref;
 	struct msg_credential_info credential_info;
 	struct msg_conn_update conn_update;
+	struct msg_conn_probe conn_probe;
+	struct msg_probe_result probe_result;
+	struct msg_probe probe;
+	struct msg_probed probed;
 	struct msg_caller caller;
 	struct msg_deliver deliver;
 	struct msg_delivered delivered;

@@ -57,6 +57,49 @@ static const struct record_field msg_conn_update_fields[] = {
     RF_BYTES(struct msg_conn_update, secret, MSG_MAX_SECRET),
 };
 
+static const struct record_field msg_conn_probe_fields[] = {
+    RF_BYTES(struct msg_conn_probe, ref, MSG_MAX_KEY),
+    RF_BYTES(struct msg_conn_probe, method, MSG_MAX_NAME),
+    RF_BYTES(struct msg_conn_probe, path, MSG_MAX_URL),
+};
+
+static const struct record_field msg_probe_result_fields[] = {
+    RF_BYTES(struct msg_probe_result, conn_id, MSG_MAX_NAME),
+    RF_BYTES(struct msg_probe_result, method, MSG_MAX_NAME),
+    RF_BYTES(struct msg_probe_result, path, 2 * MSG_MAX_URL),
+    RF_FIXED(struct msg_probe_result, request_id, 16),
+    RF_U16(struct msg_probe_result, status),
+    RF_U16(struct msg_probe_result, reason),
+    RF_BYTES(struct msg_probe_result, code, MSG_MAX_NAME),
+    RF_BYTES(struct msg_probe_result, detail, MSG_MAX_TEXT),
+    RF_U32(struct msg_probe_result, dial_us),
+    RF_U32(struct msg_probe_result, tls_us),
+    RF_U32(struct msg_probe_result, first_byte_us),
+    RF_BYTES(struct msg_probe_result, subject, MSG_MAX_SUBJECT),
+    RF_I64(struct msg_probe_result, expires_ms),
+};
+
+static const struct record_field msg_probe_fields[] = {
+    RF_U32(struct msg_probe, upstream_id),
+    RF_FIXED(struct msg_probe, request_id, 16),
+    RF_U8(struct msg_probe, head),
+    RF_BYTES(struct msg_probe, rest, MSG_MAX_URL),
+    RF_BYTES(struct msg_probe, inject_headers, MSG_MAX_INJECT),
+    RF_BYTES(struct msg_probe, inject_query, MSG_MAX_INJECT),
+    RF_BYTES(struct msg_probe, dial, MSG_MAX_DIAL),
+};
+
+static const struct record_field msg_probed_fields[] = {
+    RF_U16(struct msg_probed, status),
+    RF_U16(struct msg_probed, reason),
+    RF_BYTES(struct msg_probed, detail, MSG_MAX_TEXT),
+    RF_U32(struct msg_probed, dial_us),
+    RF_U32(struct msg_probed, tls_us),
+    RF_U32(struct msg_probed, first_byte_us),
+    RF_BYTES(struct msg_probed, subject, MSG_MAX_SUBJECT),
+    RF_I64(struct msg_probed, expires_ms),
+};
+
 const struct record_desc msg_panic_desc = RECORD_DESC(struct msg_panic, msg_panic_fields);
 const struct record_desc msg_leak_item_desc =
     RECORD_DESC(struct msg_leak_item, msg_leak_item_fields);
@@ -72,3 +115,9 @@ const struct record_desc msg_credential_info_desc =
     RECORD_DESC(struct msg_credential_info, msg_credential_info_fields);
 const struct record_desc msg_conn_update_desc =
     RECORD_DESC(struct msg_conn_update, msg_conn_update_fields);
+const struct record_desc msg_conn_probe_desc =
+    RECORD_DESC(struct msg_conn_probe, msg_conn_probe_fields);
+const struct record_desc msg_probe_result_desc =
+    RECORD_DESC(struct msg_probe_result, msg_probe_result_fields);
+const struct record_desc msg_probe_desc = RECORD_DESC(struct msg_probe, msg_probe_fields);
+const struct record_desc msg_probed_desc = RECORD_DESC(struct msg_probed, msg_probed_fields);

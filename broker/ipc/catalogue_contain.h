@@ -15,5 +15,9 @@ extern const struct record_desc msg_credential_list_desc;
 extern const struct record_desc msg_credential_ref_desc;
 extern const struct record_desc msg_credential_info_desc;
 extern const struct record_desc msg_conn_update_desc;
+extern const struct record_desc msg_conn_probe_desc;
+extern const struct record_desc msg_probe_result_desc;
+extern const struct record_desc msg_probe_desc;
+extern const struct record_desc msg_probed_desc;
 
 #endif

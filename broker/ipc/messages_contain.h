@@ -14,6 +14,7 @@ enum {
 	MSG_MAX_LEAK_ITEMS = 14336, /* LIST of encoded msg_leak_item */
 	MSG_MAX_LEAK_SOURCE = 200,
 	MSG_MAX_SIGNATURE = 128,
+	MSG_MAX_SUBJECT = 128,
 };
 
 /* Stop all traffic, or let it go on. */
@@ -102,6 +103,52 @@ struct msg_conn_update {
 	uint32_t flags;
 	struct rk_slice ca_pem;
 	struct rk_slice secret; /* a new one; empty: it stays */
+};
+
+/* ---- test of a connection ---- */
+
+struct msg_conn_probe {
+	struct rk_slice ref;
+	struct rk_slice method; /* GET or HEAD; empty: GET */
+	struct rk_slice
+	    path; /* behind the base path; empty: what suits the provider, else none */
+};
+
+struct msg_probe_result {
+	struct rk_slice conn_id;
+	struct rk_slice method;
+	struct rk_slice path; /* full, as the upstream saw it */
+	uint8_t request_id[16];
+	uint16_t status;      /* of the upstream; 0: no answer */
+	uint16_t reason;      /* enum reason: why there is none */
+	struct rk_slice code; /* of the reason */
+	struct rk_slice detail;
+	uint32_t dial_us, tls_us, first_byte_us;
+	struct rk_slice subject; /* of the upstream's certificate */
+	int64_t expires_ms;
+};
+
+/* keeper -> relay: make this one request, for nobody. Message id: the keeper's. */
+struct msg_probe {
+	uint32_t upstream_id;
+	uint8_t request_id[16];
+	uint8_t head;                   /* HEAD instead of GET */
+	struct rk_slice rest;           /* path behind the base path */
+	struct rk_slice inject_headers; /* as in msg_decision; and so on */
+	struct rk_slice inject_query;
+	struct rk_slice dial;
+};
+
+/* relay -> keeper: what came of it. It names no key, and nothing is answered. */
+struct msg_probed {
+	uint16_t status;
+	uint16_t reason;
+	struct rk_slice detail;
+	uint32_t dial_us; /* name, connection, egress proxy */
+	uint32_t tls_us;
+	uint32_t first_byte_us; /* from the request sent to the answer's first byte */
+	struct rk_slice subject;
+	int64_t expires_ms;
 };
 
 #endif

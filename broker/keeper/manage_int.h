@@ -8,6 +8,7 @@
 #include "base/egress.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
+#include "keeper/probe.h"
 #include "keeper/store_credential.h"
 
 struct audit_stream;
@@ -118,6 +119,14 @@ struct change_user {
 	bool changed; /* by at_once */
 };
 
+/* A test of a connection that is under way. */
+struct probe_kept {
+	struct pl_probe *running; /* NULL: none */
+	bool head;
+	uint8_t request_id[16];
+	char path[2 * MSG_MAX_URL + 1];
+};
+
 enum { MUTATION_ACTION_MAX = 48 };
 
 /* One command from its start to its answer. */
@@ -169,6 +178,7 @@ struct manage_op {
 	struct manage_trust *trust; /* keeper/manage_trust.h */
 	struct manage_versions *versions;
 	struct leak_report *leak;
+	struct probe_kept *probe;
 };
 
 /* A change that is in force but could not be stored; asked for again, it is tried again. */
@@ -381,6 +391,10 @@ void manage_credential_list(struct manage_op *op);
 void manage_conn_rollback(struct manage_op *op);
 void manage_credential_forget(struct manage_op *op);
 void manage_credential_release(struct manage_op *op);
+
+void manage_conn_probe(struct manage_op *op);
+void manage_probe_forget(struct manage_op *op);
+void manage_probe_release(struct manage_op *op);
 
 void manage_leak_report(struct manage_op *op);
 void manage_leak_release(struct manage_op *op);

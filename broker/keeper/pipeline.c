@@ -385,6 +385,7 @@ void pipeline_free(struct pipeline *p)
 		next = b->next;
 		batch_free(b);
 	}
+	pl_probes_free(p);
 	pl_kept_free(p);
 	pl_discoveries_free(p);
 	pl_parked_free(p);

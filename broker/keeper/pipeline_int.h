@@ -11,6 +11,7 @@
  *   pipeline_discover.c what a key may do
  *   pipeline_trust.c    who waits for a first address, and addresses no longer trusted
  *   pipeline_contain.c  traffic stopped for all
+ *   pipeline_probe.c    tests of connections
  *   pipeline_contain.c  traffic stopped for all, honey keys
  */
 #ifndef KEEPER_PIPELINE_INT_H
@@ -24,6 +25,7 @@
 #include "keeper/flights.h"
 #include "keeper/gather.h"
 #include "keeper/pipeline.h"
+#include "keeper/probe.h"
 #include "keeper/relay_link.h"
 
 struct pl_batch;
@@ -191,6 +193,9 @@ struct pipeline {
 	struct pipeline_counters counters;
 	void (*flushed)(void *arg);
 	void *flushed_arg;
+	struct pl_probe *probes;
+	unsigned probe_count;
+	uint64_t probe_id;
 	struct authorized decision; /* the one being made: too large for the stack */
 };
 
@@ -283,6 +288,21 @@ void pl_credentials_unwrapped(struct pl_batch *b);
 void pl_credentials_settle(struct pl_batch *b);
 /* Wipes. */
 void pl_credential_drop(struct pl_credential *c);
+
+/*
+ * One outside of batches: takes what the connection has now, its wrapped secrets to *mem
+ * (pl_credential_bytes() of it), which moves on.
+ */
+void pl_credential_take(struct pl_credential *c, struct pipeline *p, struct index_conn *conn,
+                        bool dial, char **mem);
+/* Any thread: unwraps and renders it. */
+void pl_credential_open(struct pl_credential *c);
+
+/* ---- pipeline_probe.c ---- */
+
+void pl_probes_link_gone(struct pipeline *p, const struct relay_link *link);
+void pl_probes_cut(struct pipeline *p, const struct index_conn *conn, enum reason reason);
+void pl_probes_free(struct pipeline *p);
 
 /* ---- pipeline_token.c ---- */
 

@@ -511,6 +511,7 @@ void pipeline_link_gone(struct pipeline *p, struct relay_link *link)
 	struct pl_request *r, *next;
 
 	pl_discoveries_link_gone(p, link);
+	pl_probes_link_gone(p, link);
 	for (r = link->open; r; r = next) {
 		next = r->link_next;
 		if (r->state == PL_WAITING) {
@@ -561,7 +562,7 @@ void pipeline_cut_key(struct pipeline *p, struct index_key *key, enum reason rea
 
 void pipeline_cut_conn(struct pipeline *p, struct index_conn *conn, enum reason reason)
 {
-	(void)p;
+	pl_probes_cut(p, conn, reason);
 	for (struct index_request *f = conn->open; f; f = f->conn_next)
 		pl_request_cut(request_of(f), reason);
 }

@@ -40,14 +40,35 @@ void pl_request_waits_no_more(struct pl_request *r)
 		lane->waiting_last = r->wait_prev;
 }
 
-static struct rk_slice put_blob(struct pl_batch *b, struct rk_slice blob)
+static struct rk_slice put_blob(char **mem, struct rk_slice blob)
 {
-	struct rk_slice copy = rk_slice(b->mem + b->used, blob.n);
+	struct rk_slice copy = rk_slice(*mem, blob.n);
 
 	if (blob.n)
-		memcpy(b->mem + b->used, blob.p, blob.n);
-	b->used += blob.n;
+		memcpy(*mem, blob.p, blob.n);
+	*mem += blob.n;
 	return copy;
+}
+
+void pl_credential_take(struct pl_credential *c, struct pipeline *p, struct index_conn *conn,
+                        bool dial, char **mem)
+{
+	*c = (struct pl_credential){
+	    .p = p,
+	    .conn = conn,
+	    .upstream_id = conn->upstream_id,
+	    .auth = index_auth_ref(conn->auth),
+	    .blob = put_blob(mem, conn->blob),
+	    .dial = dial,
+	};
+	c->place = credential_place(rk_str(conn->id), conn->credential_version, c->place_mem);
+	if (dial) {
+		c->key_blob = put_blob(mem, conn->identity.blob);
+		c->key_version = conn->identity.version;
+		c->proxy_blob = put_blob(mem, conn->proxy.blob);
+		c->proxy_version = conn->proxy.version;
+	}
+	index_conn_ref(conn);
 }
 
 void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index_conn *conn)
@@ -56,29 +77,16 @@ void pl_credential_attach(struct pipeline *p, struct pl_request *r, struct index
 	struct index_lane *lane = &conn->lane[dial];
 	struct pl_batch *b = p->open;
 	struct pl_credential *c = lane->fresh;
+	char *mem = b->mem + b->used;
 
 	wait_in(r, lane);
 	if (c && lane->fresh_batch == b->number && c->upstream_id == conn->upstream_id)
 		return;
 	c = &b->credential[b->credentials++];
-	*c = (struct pl_credential){
-	    .p = p,
-	    .batch = b,
-	    .conn = conn,
-	    .lane = lane,
-	    .upstream_id = conn->upstream_id,
-	    .auth = index_auth_ref(conn->auth),
-	    .blob = put_blob(b, conn->blob),
-	    .dial = dial,
-	};
-	c->place = credential_place(rk_str(conn->id), conn->credential_version, c->place_mem);
-	if (dial) {
-		c->key_blob = put_blob(b, conn->identity.blob);
-		c->key_version = conn->identity.version;
-		c->proxy_blob = put_blob(b, conn->proxy.blob);
-		c->proxy_version = conn->proxy.version;
-	}
-	index_conn_ref(conn);
+	pl_credential_take(c, p, conn, dial, &mem);
+	b->used = (size_t)(mem - b->mem);
+	c->batch = b;
+	c->lane = lane;
 	lane->fresh = c;
 	lane->fresh_batch = b->number;
 }
@@ -161,7 +169,7 @@ static int unwrap_dial(struct pl_credential *c, struct rk_fault *fault)
 	return 0;
 }
 
-static void unwrap(struct pl_credential *c)
+void pl_credential_open(struct pl_credential *c)
 {
 	const struct pipeline_backend *be = &c->p->params.backend;
 	int64_t start = rk_mono_us();
@@ -224,7 +232,7 @@ static void unwrap_work(struct worker_job *job)
 	    (struct pl_credential *)((char *)job - offsetof(struct pl_credential, job));
 
 	atomic_store_explicit(&c->begun, true, memory_order_relaxed);
-	unwrap(c);
+	pl_credential_open(c);
 }
 
 static void unwrap_done(struct worker_job *job)
@@ -287,7 +295,7 @@ void pl_credentials_submit(struct pl_batch *b)
 void pl_credentials_unwrap(struct pl_batch *b)
 {
 	for (unsigned i = 0; i < b->credentials; i++)
-		unwrap(&b->credential[i]);
+		pl_credential_open(&b->credential[i]);
 }
 
 void pl_credentials_unwrapped(struct pl_batch *b)

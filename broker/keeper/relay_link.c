@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "keeper/pipeline.h"
+#include "keeper/probe.h"
 #include "policy/reason.h"
 
 /* Of the table, at once: channels queue in secret memory, which is not plenty. */
@@ -13,7 +14,7 @@ enum { SYNC_BYTES = 256 << 10 };
 struct relay_links {
 	struct loop *loop;
 	struct relay_link *first;
-	unsigned count;
+	unsigned count, turn;
 	struct index *index;       /* NULL until the stores are open */
 	struct pipeline *pipeline; /* the same */
 	struct msg_gate gate;
@@ -212,6 +213,10 @@ static void on_message(struct ipc_peer *peer, struct ipc_message *m, void *arg)
 		else
 			refuse_discovery(link, m->id, REASON_SEALED);
 		break;
+	case MSG_PROBED:
+		if (p)
+			probe_answered(p, link, m->id, &m->body.probed);
+		break;
 	case MSG_REFUSED:
 		if (p)
 			pipeline_refused(p, &m->body.refused);
@@ -334,6 +339,23 @@ int relay_links_attach(struct relay_links *r, uint32_t instance, int sock)
 	relay_link_send(link, MSG_GATE, 0, &closed);
 	link_sync(link);
 	return 0;
+}
+
+struct relay_link *relay_links_any(struct relay_links *r)
+{
+	unsigned turn = r->count ? r->turn++ % r->count : 0;
+	struct relay_link *first = NULL;
+
+	for (struct relay_link *link = r->first; link; link = link->next) {
+		bool ready = link->synced && !link->lost;
+
+		if (ready && !turn)
+			return link;
+		if (ready && !first)
+			first = link;
+		turn -= turn > 0;
+	}
+	return first;
 }
 
 unsigned relay_links_count(const struct relay_links *r)

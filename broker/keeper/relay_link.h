@@ -38,6 +38,8 @@ void relay_links_open(struct relay_links *r, struct index *index, struct pipelin
 
 /* Takes sock. */
 RK_MUST_CHECK int relay_links_attach(struct relay_links *r, uint32_t instance, int sock);
+/* One that has the whole table, in turn; NULL: there is none. */
+struct relay_link *relay_links_any(struct relay_links *r);
 unsigned relay_links_count(const struct relay_links *r);
 
 /* Pushed to every relay when it changed. */

@@ -10,6 +10,7 @@
  *   upstream.c  connections to upstreams: pool, dial;  resolve.c their addresses
  *   breaker.c   whether to dial at all;  addresses.c in which order
  *   connecting.c  one through an egress proxy before its TLS: CONNECT
+ *   probing.c   the test of a connection, without a client
  *   engine.c    all of it together: accepting, the keeper's messages, stopping
  *
  * Whatever a callback of the loop may still see is freed at the end of the turn: relay_bury().
@@ -30,6 +31,7 @@
 
 struct client;
 struct exchange;
+struct probing;
 struct evdns_base;
 
 /* First member of everything that relay_bury() takes. */
@@ -80,6 +82,10 @@ struct relay {
 	uint32_t exchange_count;
 	struct exchange *unsaid; /* COMPLETE did not fit into the channel yet */
 	int64_t next_cut_ms;     /* no exchange has to be cut before this */
+
+	/* tests of connections */
+	struct probing *probings;
+	unsigned probing_count;
 
 	/* scratch for one head at a time */
 	struct h1_head head;

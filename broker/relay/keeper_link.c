@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "relay/discover.h"
+#include "relay/exchange.h"
+#include "relay/probing.h"
 #include "relay/upstream.h"
 
 /* An entry goes: its pool first, so that nothing new is sent with its credential. */
@@ -76,11 +78,16 @@ static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 		if (ex)
 			discover_answered(ex, &m->body.discovered);
 		return;
+	case MSG_PROBE:
+		probing_start(r, m->id, &m->body.probe);
+		return;
 	case MSG_CUT:
 		/* one that has just ended crosses its COMPLETE */
 		ex = exchange_find(r, m->id);
 		if (ex)
 			exchange_cut(ex, m->body.cut.reason);
+		else
+			(void)probing_cut(r, m->id, m->body.cut.reason);
 		return;
 	case MSG_EXPIRY:
 		ex = exchange_find(r, m->id);
@@ -102,6 +109,7 @@ void keeper_link_close(struct relay *r)
 	r->unsealed = false;
 	r->audit_ok = false;
 	exchange_end_all(r, OUTCOME_BROKER, REASON_AUDIT_UNAVAILABLE);
+	probing_end_all(r);
 	exchange_say_unsaid(r);
 	/* a new keeper counts its ids from the start */
 	while ((u = table_any(&r->table)))

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/tls_peer.h"
 #include "relay/connecting.h"
 #include "relay/exchange.h"
+#include "relay/probing.h"
 
 static void dial_next(struct upstream_conn *c);
 
@@ -92,13 +94,17 @@ void upstream_dial_timed_out(struct upstream_conn *c)
 static void dial_failed(struct upstream_conn *c)
 {
 	struct exchange *ex = c->exchange;
+	struct probing *probing = c->probing;
 	enum reason reason = c->failed;
 	const char *detail = c->detail;
 
 	if (reason != REASON_UPSTREAM_REFUSED)
 		dial_was(c, false);
 	upstream_close(c);
-	exchange_dial_failed(ex, reason, detail);
+	if (probing)
+		probing_dial_failed(probing, reason, detail);
+	else
+		exchange_dial_failed(ex, reason, detail);
 }
 
 /* Something of a connection in the pool: it may only be a session ticket. */
@@ -122,7 +128,10 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 			deadline_clear(&c->relay->deadlines, &c->deadline);
 			upstream_address_answers(c);
 			dial_was(c, true);
-			exchange_connected(c->exchange);
+			if (c->probing)
+				probing_connected(c->probing);
+			else
+				exchange_connected(c->exchange);
 			return;
 		}
 		/* a certificate that does not verify is graver than an address that is down */
@@ -135,10 +144,15 @@ static void on_tls(struct tls *t, unsigned events, void *arg)
 			c->detail = tls_error(t) == RK_E_IO ? "connect_failed" : "tls_failed";
 		}
 		relay_log(c->relay, "upstream_dial_failed", "why", tls_error_text(t));
+		if (c->probing)
+			probing_note_failure(c->probing, tls_error_text(t));
 		dial_next(c);
 		return;
 	case UPSTREAM_BUSY:
-		exchange_on_upstream(c->exchange, events);
+		if (c->probing)
+			probing_on_upstream(c->probing, events);
+		else
+			exchange_on_upstream(c->exchange, events);
 		return;
 	case UPSTREAM_IDLE:
 		if (events & TLS_EV_FAIL)
@@ -230,11 +244,15 @@ static int start_tls(struct upstream_conn *c, int fd)
 {
 	struct upstream *u = c->upstream;
 	const struct tls_ctx *ctx = u->ctx ? u->ctx : c->relay->trust;
-	int err = tls_connect(c->relay->tls, ctx, fd, u->host, &u->session, on_tls, c, &c->tls);
+	/* a test shows the certificate of now, so it resumes no session */
+	int err = tls_connect(c->relay->tls, ctx, fd, u->host, c->probing ? NULL : &u->session,
+	                      on_tls, c, &c->tls);
 
 	if (err)
 		c->tls = NULL;
-	else if (u->identity)
+	else if (c->probing)
+		tls_peer_watch(c->tls, probing_handshake(c->probing));
+	if (!err && u->identity)
 		tls_identify(c->tls, u->identity, dial_of(c).client_key);
 	return err;
 }
@@ -324,6 +342,27 @@ static struct upstream_conn *take_idle(struct relay *r, struct upstream *u)
 	return c;
 }
 
+static bool may_dial(const struct relay *r, const struct upstream *u)
+{
+	return !u->broken_ca && !u->broken_egress && (u->ctx || r->trust) &&
+	       u->conn_count < UPSTREAM_MAX_CONNS;
+}
+
+static struct upstream_conn *conn_new(struct relay *r, struct upstream *u)
+{
+	struct upstream_conn *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->relay = r;
+	c->upstream = u;
+	upstream_ref(u);
+	u->conn_count++;
+	c->st = UPSTREAM_RESOLVING;
+	c->deadline = (struct deadline){.expired = on_deadline, .arg = c};
+	return c;
+}
+
 enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
                                         struct exchange *ex, bool fresh,
                                         struct upstream_conn **out)
@@ -336,25 +375,30 @@ enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
 		*out = c;
 		return UPSTREAM_OPENED;
 	}
-	if (u->broken_ca || u->broken_egress || (!u->ctx && !r->trust) ||
-	    u->conn_count >= UPSTREAM_MAX_CONNS)
+	if (!may_dial(r, u))
 		return UPSTREAM_REFUSED;
 	word = breaker_ask(&u->breaker, loop_now_us(r->loop), &ex->limits.retry_after_s);
 	if (word == BREAKER_OPEN)
 		return UPSTREAM_RESTING;
-	c = calloc(1, sizeof *c);
+	c = conn_new(r, u);
 	if (!c) {
 		breaker_abandoned(&u->breaker, word == BREAKER_PROBE);
 		return UPSTREAM_REFUSED;
 	}
 	c->probe = word == BREAKER_PROBE;
-	c->relay = r;
-	c->upstream = u;
-	upstream_ref(u);
-	u->conn_count++;
 	c->exchange = ex;
-	c->st = UPSTREAM_RESOLVING;
-	c->deadline = (struct deadline){.expired = on_deadline, .arg = c};
+	*out = c;
+	return UPSTREAM_COMING;
+}
+
+enum upstream_open_result upstream_open_probing(struct relay *r, struct upstream *u,
+                                                struct probing *p, struct upstream_conn **out)
+{
+	struct upstream_conn *c = may_dial(r, u) ? conn_new(r, u) : NULL;
+
+	if (!c)
+		return UPSTREAM_REFUSED;
+	c->probing = p;
 	*out = c;
 	return UPSTREAM_COMING;
 }

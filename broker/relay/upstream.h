@@ -34,6 +34,7 @@ struct upstream_conn {
 	struct relay *relay;
 	struct upstream *upstream; /* counted */
 	struct exchange *exchange; /* whose it is; NULL in the pool */
+	struct probing *probing;   /* or a test's, which never gets into the pool */
 	struct tls *tls;
 	struct upstream_conn *next, **prev; /* pool, or those waiting for the resolver */
 	struct span in;
@@ -67,6 +68,10 @@ enum upstream_open_result {
 enum upstream_open_result upstream_open(struct relay *r, struct upstream *u,
                                         struct exchange *ex, bool fresh,
                                         struct upstream_conn **out);
+
+/* One for a test: fresh, and whatever the breaker says. UPSTREAM_COMING or UPSTREAM_REFUSED. */
+enum upstream_open_result upstream_open_probing(struct relay *r, struct upstream *u,
+                                                struct probing *p, struct upstream_conn **out);
 
 /* Whether a connection in the pool of `u` could be taken now. */
 bool upstream_has_idle(struct relay *r, struct upstream *u);

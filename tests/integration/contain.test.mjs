@@ -200,3 +200,45 @@ test('a connection is renamed and pointed elsewhere; streams end where they were
   assert.ok(rows.some((r) => r.detail.includes(`base_url=${upstream.baseUrl}/v1 > ${other.baseUrl}/v1`)));
   assert.ok(!JSON.stringify(rows).includes(OTHER_KEY));
 });
+
+test('a test of a connection says whether it is let in, and what is in the way when not', async () => {
+  const conn = await broker.addConnection('tested', upstream);
+  const said = async (name, ...more) => {
+    const got = await broker.cli(['conn', 'test', name, '--json', ...more]);
+    return { status: got.status, ...JSON.parse(got.stdout) };
+  };
+  const before = upstream.seen.length;
+  const good = await said('tested', '--path', '/things');
+  assert.deepEqual([good.status, good.path, good.reason, good.answered], [200, '/v1/things', 'ok', true]);
+  assert.deepEqual(upstream.seen.slice(before).map(({ method, path, authorized }) => ({ method, path, authorized })),
+    [{ method: 'GET', path: '/v1/things', authorized: true }]);
+  assert.ok(good.dial_us > 0 && good.tls_us > 0 && good.first_byte_us > 0);
+  assert.match(good.certificate_subject, /CN/);
+  assert.ok(Date.parse(good.certificate_expires) > Date.now());
+  assert.equal((await said('tested', '--method', 'HEAD')).method, 'HEAD');
+  assert.match((await broker.cli(['conn', 'test', conn.id])).stdout, /answer +\d+/);
+  const rows = (await audit()).filter((r) => r.connection?.id === conn.id || r.conn_id === conn.id || JSON.stringify(r).includes(conn.id));
+  assert.ok(rows.some((r) => r.path === '/v1/things' && r.outcome === 'complete' && r.status === 200), JSON.stringify(rows[0]));
+
+  await broker.json(['conn', 'rotate', 'tested', '--secret-file', '-'], 'sk-real-wrong-one-0123456');
+  const denied = await broker.cli(['conn', 'test', 'tested', '--path', '/things']);
+  assert.equal(denied.status, 1);
+  assert.match(denied.stdout, /answer +401, the upstream does not take the secret/);
+
+  // a certificate of another authority
+  await broker.json(['conn', 'add', 'stranger', '--base-url', `${upstream.baseUrl}/v1`, '--allow-private', '--secret-file', '-'], REAL_KEY);
+  const stranger = await said('stranger');
+  assert.deepEqual([stranger.answered, stranger.reason], [false, 'upstream_refused']);
+  assert.match(stranger.detail, /^certificate_not_valid: /);
+  const closed = await freePort();
+  await broker.json(['conn', 'add', 'down', '--base-url', `https://127.0.0.1:${closed}`, '--allow-private', '--secret-file', '-'], REAL_KEY);
+  assert.deepEqual([(await said('down')).reason, (await said('down')).detail.split(':')[0]], ['upstream_unreachable', 'connect_failed']);
+  await broker.json(['conn', 'add', 'inside', '--base-url', 'https://localhost:9', '--secret-file', '-'], REAL_KEY);
+  assert.equal((await said('inside')).reason, 'upstream_refused');
+
+  await broker.json(['conn', 'disable', 'tested']);
+  assert.match((await broker.cli(['conn', 'test', 'tested'])).stderr, /disabled/);
+  await broker.json(['conn', 'enable', 'tested']);
+  assert.equal((await broker.cli(['conn', 'test', 'nobody'])).status, 1);
+  assert.ok(!broker.log.includes(REAL_KEY));
+});

@@ -72,6 +72,11 @@ struct world {
 	uint64_t next_id;
 	struct msg_decision decision;
 	unsigned decisions;
+	/* of the last PROBE */
+	unsigned probes;
+	uint64_t probe_id;
+	bool probe_head;
+	char probe_rest[128], probe_headers[256];
 	bool dial, dialled; /* asked for with world_ask(); came with the decision */
 	unsigned char dial_key[MSG_MAX_CLIENT_KEY];
 	size_t dial_key_n;
@@ -249,6 +254,14 @@ static void world_relay_message(struct ipc_peer *peer, struct ipc_message *m, vo
 	} else if (m->type == MSG_EXPIRY) {
 		w->expiries++;
 		w->expiry_ms = m->body.expiry.cut_at_ms;
+	} else if (m->type == MSG_PROBE) {
+		w->probes++;
+		w->probe_id = m->id;
+		w->probe_head = m->body.probe.head != 0;
+		assert_true(
+		    rk_slice_cstr(m->body.probe.rest, w->probe_rest, sizeof w->probe_rest));
+		assert_true(rk_slice_cstr(m->body.probe.inject_headers, w->probe_headers,
+		                          sizeof w->probe_headers));
 	} else if (m->type == MSG_DECISION) {
 		w->decisions++;
 		w->decision = m->body.decision;

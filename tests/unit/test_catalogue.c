@@ -124,6 +124,10 @@ static const struct permit permits[] = {
     {MSG_CONN_UPDATE, "tk wk", IPC_PHASE_SERVE},
     {MSG_LEAK_REPORT, "tk wk", IPC_PHASE_SERVE},
     {MSG_LEAK_VERDICT, "kt kw", IPC_PHASE_SERVE},
+    {MSG_CONN_PROBE, "tk wk", IPC_PHASE_SERVE},
+    {MSG_PROBE_RESULT, "kt kw", IPC_PHASE_SERVE},
+    {MSG_PROBE, "kr", IPC_PHASE_SERVE},
+    {MSG_PROBED, "rk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {
@@ -202,6 +206,7 @@ static void test_a_relay_can_say_five_things_to_the_keeper_none_of_them_unwrap(v
 	for (unsigned type = 1; type < MSG_TYPES; type++) {
 		bool may = type == MSG_AUTHORIZE || type == MSG_COMPLETE ||
 		           type == MSG_REFUSED || type == MSG_AGAIN || type == MSG_DISCOVER;
+		           type == MSG_REFUSED || type == MSG_AGAIN || type == MSG_PROBED;
 
 		assert_int_equal(ipc_permitted(type, IPC_RELAY, IPC_KEEPER, IPC_PHASE_ANY),
 		                 may);
