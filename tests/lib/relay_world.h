@@ -81,6 +81,10 @@ static struct world {
 	uint64_t last_id; /* of AUTHORIZE */
 	unsigned allowed, completed;
 	unsigned asked, asked_again, asked_again_unsent;
+	struct msg_probed probed; /* the last one; its texts: */
+	char probed_detail[256], probed_subject[MSG_MAX_SUBJECT + 1];
+	uint64_t probed_id;
+	unsigned probes;
 	bool last_dial; /* what the last AUTHORIZE said of a dial */
 	unsigned
 	    withhold; /* so many decisions come without what a dial takes, asked for or not */
@@ -353,6 +357,18 @@ static inline void world_decide_again(int sock, uint64_t id)
 	(void)!ipc_send_blocking(sock, MSG_DECISION, id, &d, -1);
 }
 
+static inline void world_probed(uint64_t id, const struct msg_probed *m)
+{
+	pthread_mutex_lock(&world.lock);
+	world.probed = *m;
+	world.probed_id = id;
+	MUST(rk_slice_cstr(m->detail, world.probed_detail, sizeof world.probed_detail));
+	MUST(rk_slice_cstr(m->subject, world.probed_subject, sizeof world.probed_subject));
+	world.probes++;
+	pthread_cond_broadcast(&world.changed);
+	pthread_mutex_unlock(&world.lock);
+}
+
 static inline void *world_keep(void *arg)
 {
 	int sock = (int)(intptr_t)arg;
@@ -387,6 +403,8 @@ static inline void *world_keep(void *arg)
 				note.bytes_in = m.body.complete.bytes_in;
 				note.bytes_out = m.body.complete.bytes_out;
 				world_note_add(&note);
+			} else if (m.type == MSG_PROBED) {
+				world_probed(m.id, &m.body.probed);
 			} else if (m.type == MSG_REFUSED) {
 				note.refused = true;
 				note.reason = m.body.refused.reason;
