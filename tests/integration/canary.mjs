@@ -194,7 +194,9 @@ async function driveEgress(broker, dir, upstreamKey, proxySecret, clients) {
         await sleep(20);
         if ((await get()).status !== 502) problems.push('a dial that must fail did not');
       }
+      await broker.cli(['conn', 'test', name]);
       proxy.manner = null;
+      await broker.cli(['conn', 'test', name, '--path', '/drop']);
       await expect(client.cn);
     }
     // a key that does not belong to the certificate, and one that is taken back
@@ -305,6 +307,14 @@ async function main() {
     await broker.json(['conn', 'rotate', 'rotating', '--secret-file', '-'], rotated);
     const { key: rk } = await broker.issueKey('rotating');
     await request(broker, 'GET', '/rotating/things', { key: rk });
+    // brought back, given again with another base URL, tested: each takes a secret through the keeper or a relay once more
+    await broker.json(['conn', 'rollback', 'rotating', '1']);
+    await request(broker, 'GET', '/rotating/things', { key: rk });
+    await broker.json(['conn', 'update', 'rotating', '--base-url', `${upstream.baseUrl}/v2`, '--secret-file', '-'], rotated);
+    await broker.cli(['conn', 'rollback', 'rotating', '1']);
+    for (const name of [...Object.keys(styles), 'rotating']) {
+      for (const path of ['/things', '/close', '/nothing']) await broker.cli(['conn', 'test', name, '--path', path]);
+    }
     const clients = ['curve', 'rsa'].map((cn) => ({ cn, ...makeClientCertificate(dir, 'mock', cn, { rsa: cn === 'rsa' }) }));
     const egress = await driveEgress(broker, dir, secret, `svc:${proxyPassword}`, clients);
     const courier = await driveCourier(broker, dir, mailPassword);
