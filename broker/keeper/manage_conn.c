@@ -302,15 +302,19 @@ void manage_conn_state(struct manage_op *op)
 	mutation_start(op);
 }
 
-/* An enable that is under way must not undo a disable that came later. */
-static void overtake(struct manage_op *disable)
+/* An enable that is under way must not undo a disable that came later. Whether there was one:
+ * then what it stores must be stored over. */
+static bool overtake(struct manage_op *disable)
 {
+	bool any = false;
+
 	for (struct manage_op *op = disable->m->ops; op; op = op->next) {
 		if (op->mutation == &mutation_conn_enable &&
 		    (rk_slice_is(op->body.conn_state.ref, disable->conn.id) ||
 		     rk_slice_is(op->body.conn_state.ref, disable->conn.name)))
-			op->conn.overtaken = true;
+			any = op->conn.overtaken = true;
 	}
+	return any;
 }
 
 static int disable_at_once(struct manage_op *op, struct rk_fault *fault)
@@ -320,8 +324,7 @@ static int disable_at_once(struct manage_op *op, struct rk_fault *fault)
 
 	if (err)
 		return err;
-	overtake(op);
-	op->conn.changed = c->enabled;
+	op->conn.changed = overtake(op) || c->enabled;
 	if (c->enabled)
 		index_conn_set_enabled(op->k->index, c, false, rk_wall_ms());
 	pipeline_cut_conn(op->k->pipeline, c, REASON_CONN_DISABLED);

@@ -4,6 +4,8 @@
  */
 #include "tests/lib/manage_world.h"
 
+#include "keeper/store_schema.h"
+
 static const char ca_pem[] = "-----BEGIN CERTIFICATE-----\n"
                              "CERTIFICATE_BYTES"
                              "-----END CERTIFICATE-----\n";
@@ -463,6 +465,7 @@ static void test_an_enable_under_way_does_not_undo_a_later_disable(void **state)
 	struct msg_conn_state on = {.ref = rk_str("openai"), .enabled = 1};
 	struct msg_conn_state off = {.ref = rk_str("openai"), .enabled = 0};
 	struct index_conn *c;
+	int64_t stored = -1;
 
 	world_conn_add(w, "openai", "https://api.openai.com/v1");
 	run_state(w, "openai", false);
@@ -476,6 +479,10 @@ static void test_an_enable_under_way_does_not_undo_a_later_disable(void **state)
 	assert_false(c->enabled);
 	WORLD_WAIT(w, w->a.done && w->b.done);
 	assert_false(c->enabled);
+	/* nor after a restart */
+	WORLD_OK(
+	    db_query_int(w->k.store->db, "SELECT enabled FROM conn", &stored, &world_fault));
+	assert_int_equal(stored, 0);
 }
 
 /* ---- removing ---- */
