@@ -205,6 +205,7 @@ asan:
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend guide lifecycle
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli search proxy egress strict hostile mask websocket frontend lifecycle
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt proxy egress strict hostile mask websocket frontend lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress contain strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench

@@ -7,7 +7,8 @@
  *   a plain list, of those who may revoke keys anyway: one token a line, or {"tokens": [...]}
  *
  * Pure: bytes to tokens, no key is judged here. A token is named by where it stands in the
- * body, so one that is written with JSON escapes is refused. Borrows the body.
+ * body, so one that is written with JSON escapes is refused. Borrows the body. What is
+ * reported stands in public already, so it is not held in secret memory here.
  */
 #ifndef CONSOLE_LEAK_BODY_H
 #define CONSOLE_LEAK_BODY_H
