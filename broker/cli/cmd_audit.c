@@ -170,6 +170,11 @@ static void print_row(const json_t *doc)
 	if (holder && json_is_object(holder))
 		printf("%s:", render_string(holder, "kind"));
 	render_print(stdout, render_string(holder, "name"), 0);
+	if (*render_string(doc, "action")) {
+		render_print(stdout, render_string(doc, "action"), 0);
+		fputs(" by ", stdout);
+		render_print(stdout, render_string(doc, "actor"), 0);
+	}
 	if (strcmp(render_string(doc, "reason"), "ok") != 0) {
 		fputs("  ", stdout);
 		render_print(stdout, render_string(doc, "reason"), 0);

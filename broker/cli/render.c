@@ -225,6 +225,10 @@ static void put_request(json_t *doc, const struct audit_row *r)
 	json_object_set_new(doc, "reason", json_string(reason_info(r->reason)->code));
 	json_object_set_new(doc, "policy_version", json_integer((json_int_t)r->policy_version));
 	json_object_set_new(doc, "status", r->status ? json_integer(r->status) : json_null());
+	if (r->action.n) { /* the broker's own, for whoever manages it */
+		json_object_set_new(doc, "actor", optional(r->actor));
+		json_object_set_new(doc, "action", render_text(r->action));
+	}
 }
 
 static void put_response(json_t *doc, const struct audit_row *r)

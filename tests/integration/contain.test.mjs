@@ -217,8 +217,11 @@ test('a test of a connection says whether it is let in, and what is in the way w
   assert.ok(Date.parse(good.certificate_expires) > Date.now());
   assert.equal((await said('tested', '--method', 'HEAD')).method, 'HEAD');
   assert.match((await broker.cli(['conn', 'test', conn.id])).stdout, /answer +\d+/);
-  const rows = (await audit()).filter((r) => r.connection?.id === conn.id || r.conn_id === conn.id || JSON.stringify(r).includes(conn.id));
-  assert.ok(rows.some((r) => r.path === '/v1/things' && r.outcome === 'complete' && r.status === 200), JSON.stringify(rows[0]));
+  const rows = (await audit()).filter((r) => r.action === 'connection.probe' && r.connection.id === conn.id);
+  const row = rows.find((r) => r.path === '/v1/things' && r.method === 'GET');
+  assert.deepEqual([row.type, row.decision, row.status, row.outcome, row.key_id, row.holder], ['request', 'allowed', 200, 'complete', null, null]);
+  assert.match(row.actor, /^uid:/);
+  assert.match((await broker.cli(['audit', 'list'])).stdout, /GET +tested +\/v1\/things +connection\.probe by uid:/);
 
   await broker.json(['conn', 'rotate', 'tested', '--secret-file', '-'], 'sk-real-wrong-one-0123456');
   const denied = await broker.cli(['conn', 'test', 'tested', '--path', '/things']);
@@ -241,4 +244,34 @@ test('a test of a connection says whether it is let in, and what is in the way w
   await broker.json(['conn', 'enable', 'tested']);
   assert.equal((await broker.cli(['conn', 'test', 'nobody'])).status, 1);
   assert.ok(!broker.log.includes(REAL_KEY));
+});
+
+test('what was confirmed is there after kill -9 of everything, whole', async () => {
+  const killed = async () => {
+    broker.child.kill('SIGKILL');
+    await broker.exited;
+    await until(() => broker.launch().then(() => true, () => false), 'a restart', 20000);
+    await broker.healthy();
+  };
+  const conn = await broker.addConnection('fragile', upstream);
+  const { id, key } = await broker.issueKey('fragile');
+  const show = () => broker.json(['conn', 'show', conn.id]);
+  await broker.json(['conn', 'rotate', 'fragile', '--secret-file', '-'], 'sk-real-mistyped-00000000');
+  await broker.json(['conn', 'rollback', 'fragile', '1']);
+  await killed();
+  assert.equal((await show()).credential_version, 3);
+  assert.equal((await get(key, '/fragile/things')).status, 200);
+  await broker.json(['conn', 'purge', 'fragile', '2']);
+  await killed();
+  assert.deepEqual((await broker.lines(['conn', 'versions', 'fragile'])).map((v) => v.version), [3, 1]);
+  await broker.json(['conn', 'update', 'fragile', '--name', 'sturdy', '--base-url', `${other.baseUrl}/v1`, '--ca', other.caFile, '--secret-file', '-'], OTHER_KEY);
+  await killed();
+  const now = await show();
+  assert.deepEqual([now.name, now.base_url, now.credential_version], ['sturdy', `${other.baseUrl}/v1`, 4]);
+  assert.equal((await get(key, '/sturdy/things')).status, 200);
+  assert.deepEqual((await broker.lines(['leak', '-'], key)).map((v) => [v.id, v.finding]), [[id, 'revoked']]);
+  await killed();
+  assert.equal((await get(key, '/sturdy/things')).status, 401);
+  assert.equal((await broker.json(['key', 'show', id])).state, 'revoked');
+  assert.equal((await broker.cli(['audit', 'verify'])).status, 0);
 });
