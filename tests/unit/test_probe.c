@@ -222,6 +222,20 @@ static void test_one_under_way_is_taken_back_when_the_connection_is_frozen(void 
 	pipeline_tail_remove(w->k.pipeline, &seen.tail);
 }
 
+static void test_one_under_way_is_taken_back_when_all_traffic_stops(void **state)
+{
+	struct world *w = *state;
+	struct msg_conn_probe m = probe("GET", "/x");
+	struct msg_panic none = {.reason = rk_str("")};
+	const struct msg_probed cut = {.reason = REASON_TRAFFIC_STOPPED, .detail = {"cut", 3}};
+
+	begin(w, &m);
+	world_run(w, &w->b, MSG_PANIC_ON, &none);
+	WORLD_WAIT(w, w->cuts == 1);
+	assert_int_equal(w->cut_reason, REASON_TRAFFIC_STOPPED);
+	assert_int_equal(answer(w, &cut)->reason, REASON_TRAFFIC_STOPPED);
+}
+
 static void test_what_changes_before_the_secret_is_there_stops_it(void **state)
 {
 	struct world *w = *state;
@@ -299,6 +313,7 @@ int main(void)
 	    TEST(test_nothing_leaves_before_its_row_is_durable),
 	    TEST(test_a_disabled_connection_and_stopped_traffic_are_not_tested),
 	    TEST(test_one_under_way_is_taken_back_when_the_connection_is_frozen),
+	    TEST(test_one_under_way_is_taken_back_when_all_traffic_stops),
 	    TEST(test_what_changes_before_the_secret_is_there_stops_it),
 	    TEST(test_a_few_at_a_time),
 	    TEST(test_an_answer_that_nobody_waits_for_is_passed_over),
