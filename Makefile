@@ -44,8 +44,7 @@ LIB_OBJ := $(call obj,$(LIB_SRC))
 ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
-DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl) -ldl -lpthread
-DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson) -ldl -lpthread
+DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson) -ldl -lpthread
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
@@ -109,7 +108,7 @@ $(BENCH_PLAIN): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(BENCH_WIRE)
 $(BENCH_STORE): $(O)/bench/%: $(O)/obj/tests/bench/%.o $(O)/librelaykey.a
 	@mkdir -p $(@D)
 	$(say_link)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS) $(call PKG_LIBS,jansson)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 # a PKCS#11 module that is loaded into the keeper
 $(O)/obj/tests/bench/slow_token.o: HARDEN := $(filter-out -fPIE,$(HARDEN)) -fPIC
@@ -202,10 +201,8 @@ analyze:
 asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress strict hostile mask websocket frontend guide lifecycle
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli search proxy egress strict hostile mask websocket frontend lifecycle
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt proxy egress strict hostile mask websocket frontend lifecycle
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli proxy egress contain strict hostile mask websocket frontend lifecycle
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt search contain trust courier guide \
+		proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench
@@ -218,15 +215,14 @@ FUZZ_BIN := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC))
 FUZZ_CFLAGS = -std=gnu17 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 	$(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
 FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC) broker/courier/mail.c broker/courier/mail_text.c \
-	broker/courier/notice_json.c)
-FUZZ_LIB_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC) broker/console/leak_body.c)
+	broker/courier/notice_json.c broker/console/leak_body.c)
 
 build/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)
 	clang $(FUZZ_CFLAGS) -c -o $@ $<
 
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_LIB_OBJ)
-	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS) $(call PKG_LIBS,jansson)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(DAEMON_LIBS)
 
 .PHONY: fuzz-binaries
 fuzz-binaries: $(FUZZ_BIN)

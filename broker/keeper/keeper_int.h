@@ -75,8 +75,8 @@ struct keeper {
 
 	struct audit_index *audit_index; /* any thread; NULL: none, so the journal is read */
 	struct audit_indexer *audit_indexer; /* the thread that fills it */
-	struct settings_box *settings; /* NULL: the defaults; see keeper_settings() */
-	struct hooks *hooks;           /* NULL until the store is open */
+	struct settings_box *settings;       /* NULL: the defaults; see keeper_settings() */
+	struct hooks *hooks;                 /* NULL until the store is open */
 	struct notices *notices;
 	struct dispatch *dispatch;
 	struct expiry *expiry;
@@ -102,7 +102,7 @@ struct keeper {
  * text until the next loop turn. The number of live keys is counted at most once a second. */
 void keeper_status(struct keeper *k, struct msg_status *out);
 
-/* ---- keeper_open.c: from a token to stores, index and pipeline ---- */
+/* ---- keeper_open.c: from a token to stores and index ---- */
 
 /*
  * Before the sandbox: loads the module for good and tries to open everything, blocking. 0 also
@@ -115,6 +115,10 @@ RK_MUST_CHECK int keeper_open_go(struct keeper *k, struct rk_fault *fault);
 
 /* After the pools are gone. */
 void keeper_open_free(struct keeper *k);
+
+/* ---- keeper_start.c: the pipeline on what is open ---- */
+
+RK_MUST_CHECK int keeper_start(struct keeper *k);
 
 /* ---- keeper_sandbox.c ---- */
 

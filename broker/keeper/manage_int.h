@@ -245,7 +245,8 @@ extern const struct mutation mutation_conn_add, mutation_conn_rotate, mutation_c
     mutation_conn_proxy, mutation_conn_enable, mutation_conn_disable, mutation_conn_remove,
     mutation_key_issue, mutation_key_mint, mutation_key_revoke, mutation_key_extend,
     mutation_mgmt_issue, mutation_mgmt_update, mutation_mgmt_revoke, mutation_user_add,
-    mutation_user_update, mutation_user_remove;
+    mutation_user_update, mutation_user_remove, mutation_panic_on, mutation_panic_off,
+    mutation_conn_rollback, mutation_conn_purge, mutation_conn_update, mutation_leak;
 
 /* RK_E_STALE unless the object is of the revision that the caller meant. */
 RK_MUST_CHECK int manage_check_revision(const struct manage_op *op, uint32_t revision,
@@ -268,9 +269,6 @@ RK_MUST_CHECK int manage_idem_store(struct manage_op *op, struct rk_fault *fault
 RK_MUST_CHECK int manage_idem_recall(struct manage_op *op, struct rk_fault *fault);
 /* A key was made: its text may be asked for once more. */
 void manage_idem_remember(struct manage_op *op);
-    mutation_key_issue, mutation_key_revoke, mutation_key_extend, mutation_panic_on,
-    mutation_panic_off, mutation_conn_rollback, mutation_conn_purge, mutation_conn_update,
-    mutation_leak;
 
 /* ---- manage_conn.c, manage_egress.c ---- */
 

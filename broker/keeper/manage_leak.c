@@ -14,17 +14,23 @@
 
 #include "base/base62.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "ipc/catalogue_contain.h"
 #include "keeper/alarm.h"
 #include "keeper/leak_verify.h"
+#include "keeper/mgmt_leak.h"
+#include "keeper/notice.h"
 #include "keeper/settings.h"
 #include "keeper/store_contain.h"
 
 enum { LEAK_MAX_ITEMS = 256 };
 
 struct leak_found {
-	struct index_key *key; /* NULL: never issued here */
+	struct rk_slice token; /* in the report */
+	struct index_key *key; /* NULL: no relay key that was issued here */
 	struct rk_slice source;
+	/* of a management key; "" when it is none of ours */
+	char mgmt_id[MGMT_KEY_ID_TEXT], mgmt_masked[MGMT_KEY_MASKED];
 	uint8_t finding; /* enum leak_finding */
 };
 
@@ -89,7 +95,8 @@ static int read_items(struct manage_op *op, struct rk_fault *fault)
 			return rk_fail(fault, RK_E_INVALID,
 			               "a token does not stand in the report");
 		f->source = i.source;
-		look_up(op, f, rk_slice(b->payload.p + i.at, i.n));
+		f->token = rk_slice(b->payload.p + i.at, i.n);
+		look_up(op, f, f->token);
 		l->count++;
 	}
 	if (!l->count)
@@ -169,14 +176,37 @@ static void alert(struct manage_op *op, const struct leak_found *f)
 		key_row(op, f, id);
 }
 
+/* Its row and its store are management's; who else is told, is told here. */
+static void find_management_key(struct manage_op *op, struct leak_found *f)
+{
+	struct msg_notice n = {.kind = NOTICE_KEY_LEAKED, .actor = rk_str(op->actor)};
+	enum mgmt_leak leak = mgmt_key_revoke_leaked(op->m, op->actor, f->token, f->source,
+	                                             f->mgmt_id, f->mgmt_masked);
+
+	if (leak == MGMT_LEAK_UNKNOWN) {
+		f->mgmt_id[0] = '\0';
+		op->leak->unknown++;
+		return;
+	}
+	f->finding = leak == MGMT_LEAK_REVOKED ? LEAK_REVOKED : LEAK_OVER;
+	if (leak != MGMT_LEAK_REVOKED)
+		return;
+	op->leak->revoked++;
+	n.key_id = rk_str(f->mgmt_id);
+	n.key_masked = rk_str(f->mgmt_masked);
+	n.detail = f->source;
+	if (notice_raise(op->k, &n, rk_str(NULL)))
+		log_event(LOG_LEVEL_WARN, "notice-lost", "key", "%s", f->mgmt_id);
+}
+
 static void find(struct manage_op *op, struct leak_found *f, int64_t now_ms)
 {
 	char id[RELAY_KEY_ID + 5];
 
-	if (f->finding == LEAK_UNKNOWN)
-		op->leak->unknown++;
-	if (!f->key)
+	if (!f->key) {
+		find_management_key(op, f);
 		return;
+	}
 	key_id_text(f->key, id);
 	if (f->finding == LEAK_HONEY)
 		alert(op, f);
@@ -244,6 +274,9 @@ static void leak_answer(struct manage_op *op)
 			relay_key_mask(f->key->kind, f->key->hint, masked);
 			v.key_id = rk_str(id);
 			v.masked = rk_str(masked);
+		} else if (f->mgmt_id[0]) {
+			v.key_id = rk_str(f->mgmt_id);
+			v.masked = rk_str(f->mgmt_masked);
 		}
 		manage_send(op, MSG_LEAK_VERDICT, &v);
 	}

@@ -252,8 +252,10 @@ static void turn_away(struct pipeline *p, struct relay_link *link, uint64_t id,
 void pipeline_discover(struct pipeline *p, struct relay_link *link, uint64_t id,
                        const struct msg_discover *m)
 {
-	struct msg_authorize ask = {.key = m->key, .key_conflict = m->key_conflict};
+	struct msg_authorize ask = {
+	    .key = m->key, .key_conflict = m->key_conflict, .user_agent = m->user_agent};
 	struct authorized *a = &p->decision;
+	int64_t now_ms = rk_wall_ms();
 	struct pl_discovery *d;
 
 	p->counters.requests++;
@@ -262,7 +264,8 @@ void pipeline_discover(struct pipeline *p, struct relay_link *link, uint64_t id,
 		return;
 	}
 	memcpy(ask.client_ip, m->client_ip, sizeof ask.client_ip);
-	authorize_key(p->params.index, &ask, !p->unsealed, rk_wall_ms(), a);
+	authorize_key(p->params.index, &ask, !p->unsealed, now_ms, a);
+	pl_contain(p, &ask, now_ms, a);
 	d = discovery_new(p, link, id, m);
 	if (!d || !pl_batch_room(p, 0)) {
 		if (d)

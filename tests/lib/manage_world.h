@@ -472,6 +472,8 @@ static inline bool world_last_action(struct world *w, const char *action)
 static void world_terms(struct keeper *k, struct trust_terms *out)
 {
 	*out = ((struct world *)((char *)k - offsetof(struct world, k)))->terms;
+}
+
 static void world_honey(const struct index_key *key, const struct index_conn *conn,
                         const struct msg_authorize *m, void *arg)
 {

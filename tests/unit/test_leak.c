@@ -242,6 +242,15 @@ static char payload[4096];
 static char items[MSG_MAX_LEAK_ITEMS];
 static size_t items_n;
 
+static void set_leak_keys(struct world *w, struct rk_slice list)
+{
+	const struct settings now = {.leak_keys = list};
+
+	settings_box_free(w->k.settings);
+	w->k.settings = NULL;
+	assert_int_equal(settings_box_new(&now, &w->k.settings), 0);
+}
+
 static int setup(void **state)
 {
 	struct world *w;
@@ -254,7 +263,7 @@ static int setup(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		world_key_issue(w, "openai", 0, &keys[i]);
 	scanner_new(&github, "gh-1");
-	settings_now.leak_keys = listed(&github);
+	set_leak_keys(w, listed(&github));
 	return alarm_new(&w->k, &w->k.alarm);
 }
 
@@ -264,7 +273,6 @@ static int teardown(void **state)
 
 	alarm_free(w->k.alarm);
 	w->k.alarm = NULL;
-	settings_now.leak_keys = rk_str(NULL);
 	EVP_PKEY_free(github.key);
 	return world_teardown(state);
 }
@@ -413,9 +421,9 @@ static void test_without_a_good_signature_nobody_is_heard(void **state)
 	bad.payload = rk_slice(other, good.payload.n);
 	assert_int_equal(world_refusal(w, &w->a, MSG_LEAK_REPORT, &bad), RK_E_AUTH);
 	/* no scanner is known */
-	settings_now.leak_keys = rk_str(NULL);
+	set_leak_keys(w, rk_str(NULL));
 	assert_int_equal(world_refusal(w, &w->a, MSG_LEAK_REPORT, &good), RK_E_AUTH);
-	settings_now.leak_keys = listed(&github);
+	set_leak_keys(w, listed(&github));
 	assert_int_equal(key(w, 0)->revoked_ms, 0);
 	run(w, &good, 1);
 	assert_true(key(w, 0)->revoked_ms > 0);
