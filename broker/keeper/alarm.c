@@ -28,7 +28,7 @@ static void raise(struct alarm *a, const struct index_key *key, const struct ind
 	    .key_id = rk_str(id),
 	    .key_masked = rk_str(masked),
 	    .holder_kind = key->kind,
-	    .holder = rk_str(key->holder),
+	    .holder = rk_str(index_key_holder(key)),
 	    .conn_id = rk_str(conn ? conn->id : NULL),
 	    .conn_name = rk_str(conn ? conn->name : NULL),
 	    .user_agent = user_agent,

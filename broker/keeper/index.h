@@ -96,8 +96,8 @@ struct index_key {
 	uint32_t in_flight;
 	uint32_t revision;
 	uint32_t minted_by;
-	uint32_t owner_next; /* number of its holder's next older key; SLOTS_NONE: none */
-	const char *holder, *name, *env;         /* interned */
+	uint32_t owner_next;    /* number of its holder's next older key; SLOTS_NONE: none */
+	const char *name, *env; /* interned */
 	struct index_holder *owner;              /* keeper/index_holder.h */
 	const struct index_grant *const *grants; /* interned set */
 	const struct rk_cidr *cidrs;             /* interned set */
@@ -167,6 +167,8 @@ void index_conn_unref(struct index_conn *c);
 
 /* By id or name; NULL. */
 struct index_conn *index_conn_find(struct index *ix, struct rk_slice ref);
+/* Of its holder. Interned. */
+const char *index_key_holder(const struct index_key *k);
 struct index_key *index_key_by_digest(struct index *ix, const uint8_t digest[32]);
 /* id with or without "key_". */
 struct index_key *index_key_by_id(struct index *ix, struct rk_slice id);

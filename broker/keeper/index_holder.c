@@ -462,3 +462,8 @@ unsigned index_trust_count(const struct index_holder *h, enum trust_state state)
 		n += h->trust[i]->state == state;
 	return n;
 }
+
+const char *index_key_holder(const struct index_key *k)
+{
+	return k->owner->name;
+}

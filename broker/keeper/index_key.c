@@ -121,10 +121,15 @@ static int text_intern(struct index *ix, struct rk_slice s, const char **out,
 	return *out ? 0 : rk_fail(fault, RK_E_NOMEM, "out of memory");
 }
 
-static int owner_find(struct index *ix, struct index_key *out, struct rk_fault *fault)
+static int owner_find(struct index *ix, struct rk_slice name, struct index_key *out,
+                      struct rk_fault *fault)
 {
-	int err = index_holder_get(ix, (enum holder_kind)out->kind, out->holder, &out->owner);
+	const char *interned;
+	int err = text_intern(ix, name, &interned, fault);
 
+	if (err)
+		return err;
+	err = index_holder_get(ix, (enum holder_kind)out->kind, interned, &out->owner);
 	return err ? rk_fail(fault, err, "no room for another holder") : 0;
 }
 
@@ -159,8 +164,7 @@ static int key_fill(struct index *ix, const struct store_key *k, struct index_ke
 	out->flags = (uint8_t)k->flags;
 	out->revision = k->revision ? k->revision : 1;
 	out->minted_by = k->minted_by;
-	if ((err = text_intern(ix, k->holder, &out->holder, fault)) ||
-	    (err = owner_find(ix, out, fault)) ||
+	if ((err = owner_find(ix, k->holder, out, fault)) ||
 	    (err = text_intern(ix, k->name, &out->name, fault)) ||
 	    (err = text_intern(ix, k->env, &out->env, fault)) ||
 	    (err = cidrs_compile(ix, k->cidrs, out, fault)))

@@ -29,7 +29,7 @@ int manage_key_take(struct manage_op *op, struct rk_slice ref, struct rk_fault *
 	op->key.key = k;
 	key_note(op, k->id);
 	op->row.holder_kind = k->kind;
-	op->row.holder = rk_str(k->holder);
+	op->row.holder = rk_str(index_key_holder(k));
 	op->row.env = rk_str(k->env);
 	return 0;
 }
@@ -140,14 +140,20 @@ static void note_limits(struct manage_op *op, const struct rate_limits *l)
 	              l->per_day, l->max_concurrent);
 }
 
-static void note_flags(struct manage_op *op)
+static void note_also(struct manage_op *op, const char *what)
 {
 	char before[sizeof op->detail];
 
 	memcpy(before, op->detail, sizeof before);
-	manage_detail(op, "%s%s%s", before,
-	              op->key.flags & KEY_TRUSTED_ONLY ? " trusted_only" : "",
-	              op->key.flags & KEY_HONEY ? " honey" : "");
+	manage_detail(op, "%s%s%s", before, before[0] ? " " : "", what);
+}
+
+static void note_flags(struct manage_op *op)
+{
+	if (op->key.flags & KEY_TRUSTED_ONLY)
+		note_also(op, "trusted_only");
+	if (op->key.flags & KEY_HONEY)
+		note_also(op, "honey");
 }
 
 int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
@@ -160,8 +166,6 @@ int manage_issue_begin(struct manage_op *op, struct rk_fault *fault)
 	if (b->kind >= HOLDER_KINDS)
 		return rk_fail(fault, RK_E_INVALID,
 		               "a holder is an app, an agent, a person or a vendor");
-	if (b->flags & ~KEY_FLAGS)
-		return rk_fail(fault, RK_E_INVALID, "the key has an unknown option");
 	if ((err = check_name("a holder's name", b->holder, fault)) ||
 	    (b->name.n && (err = check_name("a key's name", b->name, fault))) ||
 	    (b->env.n && (err = check_name("an environment", b->env, fault))) ||

@@ -117,7 +117,7 @@ static void key_row(struct manage_op *op, const struct leak_found *f, const char
 	    .target = rk_str(id),
 	    .key_id = rk_str(id),
 	    .holder_kind = f->key->kind,
-	    .holder = rk_str(f->key->holder),
+	    .holder = rk_str(index_key_holder(f->key)),
 	    .env = rk_str(f->key->env),
 	};
 	int n = snprintf(detail, sizeof detail, "%s%s%.*s", honey ? "honey" : "",
@@ -146,7 +146,7 @@ static void tell_of(struct manage_op *op, const struct leak_found *f)
 	    .key_id = rk_str(l->id[i]),
 	    .key_masked = rk_str(l->masked[i]),
 	    .holder_kind = f->key->kind,
-	    .holder = rk_str(f->key->holder),
+	    .holder = rk_str(index_key_holder(f->key)),
 	    .source = f->source,
 	    .revoked_ms = f->key->revoked_ms,
 	};

@@ -81,8 +81,8 @@ static bool key_matches(const struct manage_op *op, const struct index_key *k)
 
 	if ((op->body.list.live_only && !key_is_live(l, k)) || !manage_key_visible(op, k))
 		return false;
-	if (l->by_holder &&
-	    (k->kind != l->kind || (l->holder.n && !rk_slice_is(l->holder, k->holder))))
+	if (l->by_holder && (k->kind != l->kind ||
+	                     (l->holder.n && !rk_slice_is(l->holder, index_key_holder(k)))))
 		return false;
 	return !l->conn || key_has_conn(k, l->conn);
 }

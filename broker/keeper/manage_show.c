@@ -140,7 +140,7 @@ void manage_send_key(struct manage_op *op, struct index_key *key, struct rk_slic
 	    .key = text,
 	    .masked = rk_str(masked),
 	    .kind = key->kind,
-	    .holder = rk_str(key->holder),
+	    .holder = rk_str(index_key_holder(key)),
 	    .name = rk_str(key->name),
 	    .env = rk_str(key->env),
 	    .cidrs = cidrs_text(op->m, key),

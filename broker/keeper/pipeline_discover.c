@@ -102,7 +102,7 @@ static int send_reach(const struct pl_discovery *d, struct index_key *k)
 	struct msg_discovered m = {
 	    .reason = REASON_OK,
 	    .kind = k->kind,
-	    .holder = rk_str(k->holder),
+	    .holder = rk_str(index_key_holder(k)),
 	    .name = rk_str(k->name),
 	    .env = rk_str(k->env),
 	    .expires_ms = k->expires_ms,
@@ -211,7 +211,7 @@ static int request_row(struct pipeline *p, struct pl_discovery *d, const struct 
 		memcpy(key_id + 4, a->key->id, RELAY_KEY_ID);
 		row.key_id = rk_slice(key_id, sizeof key_id);
 		row.holder_kind = a->key->kind;
-		row.holder = rk_str(a->key->holder);
+		row.holder = rk_str(index_key_holder(a->key));
 		row.env = rk_str(a->key->env);
 	}
 	return pl_row_add(p, &row, &what, true);

@@ -295,7 +295,7 @@ static int request_row(struct pipeline *p, struct pl_request *r, const struct ms
 		memcpy(key_id + 4, d->key->id, RELAY_KEY_ID);
 		row.key_id = rk_slice(key_id, 4 + RELAY_KEY_ID);
 		row.holder_kind = d->key->kind;
-		row.holder = rk_str(d->key->holder);
+		row.holder = rk_str(index_key_holder(d->key));
 		row.env = rk_str(d->key->env);
 	}
 	if (d->conn) {

@@ -24,6 +24,7 @@
 #include "keeper/manage.h"
 #include "keeper/notice.h"
 #include "keeper/settings.h"
+#include "keeper/store_schema.h"
 #include "keeper/trust.h"
 #include "tests/lib/policy_sample.h"
 #include "tests/lib/store_fixture.h"
@@ -465,6 +466,18 @@ static inline const struct world_row *world_last_row(struct world *w)
 static inline bool world_last_action(struct world *w, const char *action)
 {
 	return w->rows && strcmp(world_last_row(w)->action, action) == 0;
+}
+
+/* Somebody outside listens to everything: each notice is one row of the outbox. */
+static inline void world_listen(struct world *w)
+{
+	WORLD_OK(
+	    db_exec(w->k.store->db,
+	            "INSERT INTO webhook(id, name, url, events, flags, ca_pem, blob, "
+	            "secret_version, enabled, created_ms, updated_ms, revision) VALUES "
+	            "('hook_test', 'test', 'https://hooks.example/', -1, 0, x'', x'', 1, 1, "
+	            "1, 1, 1)",
+	            &world_fault, "test"));
 }
 
 /* ---- the keeper ---- */

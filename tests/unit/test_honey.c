@@ -91,6 +91,7 @@ static int setup(void **state)
 
 	if (err)
 		return err;
+	world_listen(w);
 	world_conn_add(w, "openai", "https://api.openai.com/v1");
 	return alarm_new(&w->k, &w->k.alarm);
 }

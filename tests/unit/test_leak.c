@@ -259,6 +259,7 @@ static int setup(void **state)
 	if (err)
 		return err;
 	w = *state;
+	world_listen(w);
 	world_conn_add(w, "openai", "https://api.openai.com/v1");
 	for (unsigned i = 0; i < 3; i++)
 		world_key_issue(w, "openai", 0, &keys[i]);

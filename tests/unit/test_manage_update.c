@@ -342,7 +342,8 @@ static void test_only_an_admin_changes_a_connection(void **state)
 	m.name = rk_str("models");
 	for (unsigned i = 0; i < 4; i++) {
 		w->a.caller.role = none[i];
-		assert_true(refused(w, &m) < 0);
+		assert_true(world_refusal(w, &w->a, MSG_CONN_UPDATE, &m) < 0);
+		assert_string_equal(conn(w)->name, "openai");
 	}
 	w->a.caller.role = ROLE_ADMIN;
 	run(w, &m);

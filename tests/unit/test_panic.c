@@ -18,6 +18,7 @@ static int setup(void **state)
 		return err;
 	world_conn_add(*state, "openai", "https://api.openai.com/v1");
 	world_key_issue(*state, "openai", 0, &key);
+	world_listen(*state);
 	return 0;
 }
 
