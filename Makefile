@@ -33,7 +33,7 @@ CFLAGS ?= $(OPT)
 ALL_CFLAGS = -std=gnu17 $(CFLAGS) $(WARN) $(WERROR) $(HARDEN) $(DEFS) -Ibroker -I. -Itests $(PKG_CFLAGS) -MMD -MP
 ALL_LDFLAGS = $(filter -fsanitize%,$(OPT)) $(LDHARDEN) $(LDFLAGS)
 
-LIB_SRC := $(wildcard broker/base/*.c broker/ipc/*.c broker/http/*.c broker/policy/*.c pkcs11/*.c)
+LIB_SRC := $(wildcard broker/base/*.c broker/ipc/*.c broker/http/*.c broker/policy/*.c broker/api/*.c pkcs11/*.c)
 ROLE_SRC := $(wildcard broker/keeper/*.c broker/relay/*.c broker/console/*.c broker/courier/*.c broker/supervisor/*.c)
 CLI_SRC := $(wildcard broker/cli/*.c)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -45,6 +45,7 @@ ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
 DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson) -ldl -lpthread
+DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson) -ldl -lpthread
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
@@ -64,6 +65,7 @@ $(O)/bin/relaykeyd: $(O)/obj/broker/relaykeyd.o $(ROLE_OBJ) $(LIB_OBJ)
 # the CLI speaks to the broker only: no event loop, no token, no database in it
 CLI_LIB_OBJ := $(call obj,$(filter-out broker/base/sandbox%.c,$(wildcard broker/base/*.c)) \
 	$(wildcard broker/policy/*.c broker/http/h1_*.c) broker/ipc/audit_row.c broker/ipc/notice_kind.c $(wildcard broker/ipc/catalogue*.c) \
+	$(wildcard broker/policy/*.c broker/api/*.c broker/http/h1_*.c) broker/ipc/audit_row.c $(wildcard broker/ipc/catalogue*.c) \
 	broker/ipc/frame.c broker/ipc/roles.c broker/http/target.c broker/http/base64.c)
 
 $(O)/bin/relaykey: $(O)/obj/broker/cli/main.o $(CLI_OBJ) $(CLI_LIB_OBJ)

@@ -24,11 +24,12 @@ includes_of() { # DIR-REGEX INCLUDE-REGEX
 }
 
 # --- dependencies run one way: base <- ipc, http, policy, pkcs11 <- roles
-check 'base includes only base' "$(includes_of broker/base '(ipc|http|policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
-check 'ipc includes only base and ipc' "$(includes_of broker/ipc '(http|policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
-check 'pkcs11 includes only base and pkcs11' "$(includes_of pkcs11 '(ipc|http|policy|keeper|relay|console|courier|supervisor|cli)/')"
-check 'policy includes no role and no event code' "$(includes_of broker/policy '(ipc|pkcs11|keeper|relay|console|courier|supervisor|cli)/|http/tls')"
-check 'http includes no role' "$(includes_of broker/http '(policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
+check 'base includes only base' "$(includes_of broker/base '(api|ipc|http|policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
+check 'ipc includes only base and ipc' "$(includes_of broker/ipc '(api|http|policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
+check 'pkcs11 includes only base and pkcs11' "$(includes_of pkcs11 '(api|ipc|http|policy|keeper|relay|console|courier|supervisor|cli)/')"
+check 'policy includes no role and no event code' "$(includes_of broker/policy '(api|ipc|pkcs11|keeper|relay|console|courier|supervisor|cli)/|http/tls')"
+check 'http includes no role' "$(includes_of broker/http '(api|policy|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
+check 'api includes only base, ipc and policy' "$(includes_of broker/api '(http|pkcs11|keeper|relay|console|courier|supervisor|cli)/')"
 for role in keeper relay console courier supervisor cli; do
 	others=$(printf '%s\n' keeper relay console courier supervisor cli | grep -v "^$role\$" | paste -sd'|')
 	check "$role includes no other role" "$(includes_of "broker/$role" "($others)/" | grep -v 'allowed: ')"

@@ -1,0 +1,68 @@
+#include "api/fields.h"
+#include "api/operation.h"
+
+#define QUERY(table) .query = (table), .query_count = sizeof(table) / sizeof((table)[0])
+#define Q(m)         API_AT(struct msg_audit_query, m)
+#define MODE(m)      .preset = {{API_PLACE(struct msg_audit_query, mode), (m)}}
+
+#define FILTERS                                                                                \
+	{"holder", "Name of the holder.", API_STRING, 0, Q(holder), .max = MSG_MAX_NAME},      \
+	    {"kind",     "app, agent, person or vendor.",                                      \
+	     API_STRING, 0,                                                                    \
+	     Q(kind),    .max = MSG_MAX_NAME},                                                 \
+	    {"connection_id",    "Id or name of the connection.", API_STRING, 0, Q(conn),      \
+	     .max = MSG_MAX_NAME},                                                             \
+	    {"key_id",   "Id of the relay key, or its masked form.",                           \
+	     API_STRING, 0,                                                                    \
+	     Q(key_id),  .max = MSG_MAX_NAME},                                                 \
+	    {"environment", "Label of the key.", API_STRING, 0, Q(env), .max = MSG_MAX_NAME},  \
+	    {"decision",  "allowed, denied, locked, limited or failed.",                       \
+	     API_STRING,  0,                                                                   \
+	     Q(decision), .max = MSG_MAX_NAME},                                                \
+	    {"status",    "Of the upstream or of the refusal.",                                \
+	     API_INTEGER, 0,                                                                   \
+	     Q(status),   .min = 100,                                                          \
+	     .max = 599},                                                                      \
+	    {"since", "From this time on.", API_TIME, 0, Q(since_ms)},                         \
+	{                                                                                      \
+		"until", "Before this time.", API_TIME, 0, Q(until_ms)                         \
+	}
+
+static const struct api_field filters[] = {FILTERS};
+
+/* Not a member of the query: what the lines shall look like. */
+static const struct api_field export_query[] = {
+    FILTERS,
+    {"format", "jsonl or csv. None: what Accept says, else jsonl.", API_STRING, 0, .max = 5},
+};
+
+#define TAG .tag = "Audit"
+#define ANSWERS                                                                                \
+	.command = MSG_AUDIT_QUERY, .answer = MSG_AUDIT_ENTRY, .shows = &api_audit_entry,      \
+	.success = 200, .may = MAY_READ
+
+static const struct api_op operations[] = {
+    {"listAudit", "GET", "/api/v1/audit", TAG,
+     .summary = "Requests with their ends, management actions and changes of state; the newest "
+                "page first, in each page the oldest entry first",
+     ANSWERS, .shape = API_LIST, MODE(AUDIT_MODE_LIST), QUERY(filters),
+     .after = API_PLACE(struct msg_audit_query, cursor),
+     .last = API_PLACE(struct msg_audit_entry, seq),
+     .limit = API_PLACE(struct msg_audit_query, limit), .also = {404, 409}},
+    {"streamAudit", "GET", "/api/v1/audit/stream", TAG,
+     .summary = "Entries as they become durable, as server-sent events with the entry's seq as "
+                "id; Last-Event-ID goes on behind one",
+     ANSWERS, .shape = API_EVENTS, MODE(AUDIT_MODE_TAIL), QUERY(filters),
+     .after = API_PLACE(struct msg_audit_query, cursor),
+     .last = API_PLACE(struct msg_audit_entry, seq), .also = {404, 409}},
+    {"exportAudit", "GET", "/api/v1/audit/export", TAG,
+     .summary = "Every row by itself with its hashes, oldest first, as JSON Lines or CSV",
+     ANSWERS, .shape = API_LINES, .traits = API_SLOW, MODE(AUDIT_MODE_EXPORT),
+     QUERY(export_query), .also = {404, 409}},
+    {"verifyAudit", "POST", "/api/v1/audit/verify", TAG,
+     .summary = "Recomputes the hash chain over every row", .command = MSG_AUDIT_VERIFY,
+     .answer = MSG_AUDIT_VERIFIED, .shape = API_ONE, .traits = API_SLOW, .success = 200,
+     .may = MAY_READ, .shows = &api_audit_verified},
+};
+
+const struct api_ops api_ops_audit = API_OPS(operations);
