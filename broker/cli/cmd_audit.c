@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "base/base62.h"
 #include "cli/cli.h"
 #include "cli/render.h"
@@ -339,12 +341,7 @@ static int audit_verify(struct cli *c, int argc, char **argv)
 	v = &m.body.audit_verified;
 	rk_hex(v->head, 32, head);
 	if (c->json) {
-		status = render_json_line(
-		    json_pack("{s:b, s:I, s:I, s:I, s:s, s:o, s:o}", "ok", v->ok, "rows",
-		              (json_int_t)v->rows, "first_seq", (json_int_t)v->first_seq,
-		              "last_seq", (json_int_t)v->last_seq, "head", head, "bad_seq",
-		              v->ok ? json_null() : json_integer((json_int_t)v->bad_seq),
-		              "error", v->ok ? json_null() : render_text(v->text)));
+		status = render_json_line(api_encode(&api_audit_verified, v));
 	} else if (v->ok) {
 		printf("ok: %llu rows, the chain is whole, head %s\n",
 		       (unsigned long long)v->rows, head);

@@ -14,11 +14,12 @@ static void print_egress(const json_t *doc)
 	printf("%-20s", "client certificate");
 	render_print(stdout, json_is_object(cert) ? render_string(cert, "subject") : "none", 0);
 	if (json_is_object(cert))
-		printf(", expires %s", render_string(cert, "expires"));
+		printf(", expires %s", render_string(cert, "expires_at"));
 	printf("\n%-20s", "egress proxy");
 	render_print(stdout, *proxy ? proxy : "as configured", 0);
-	puts(json_is_true(json_object_get(doc, "egress_proxy_secret")) ? ", with a credential"
-	                                                               : "");
+	puts(json_is_true(json_object_get(doc, "egress_proxy_secret_set"))
+	         ? ", with a credential"
+	         : "");
 }
 
 /* In a list: only what is out of the ordinary. */
@@ -34,18 +35,28 @@ static void print_egress_short(const json_t *doc)
 	if (json_is_object(cert)) {
 		printf(" as ");
 		render_print(stdout, render_string(cert, "subject"), 0);
-		printf(" until %.10s", render_string(cert, "expires"));
+		printf(" until %.10s", render_string(cert, "expires_at"));
 	}
 }
 
 static void print_conn(const json_t *doc)
 {
-	static const char *const lines[] = {"id",     "name",      "provider", "base_url",
-	                                    "secret", "mechanism", "created",  "updated"};
+	static const struct {
+		const char *label, *member;
+	} lines[] = {
+	    {"id", "id"},
+	    {"name", "name"},
+	    {"provider", "provider"},
+	    {"base_url", "base_url"},
+	    {"secret", "secret_hint"},
+	    {"mechanism", "mechanism"},
+	    {"created", "created_at"},
+	    {"updated", "updated_at"},
+	};
 
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		render_print(stdout, lines[i], 20);
-		render_print(stdout, render_string(doc, lines[i]), 0);
+		render_print(stdout, lines[i].label, 20);
+		render_print(stdout, render_string(doc, lines[i].member), 0);
 		putchar('\n');
 	}
 	printf("%-20s%s\n", "state",
@@ -247,7 +258,7 @@ static int conn_list(struct cli *c, int argc, char **argv)
 		}
 		render_print(stdout, render_string(doc, "name"), 21);
 		render_print(stdout, m.body.conn_info.enabled ? "enabled" : "disabled", 11);
-		render_print(stdout, render_string(doc, "secret"), 19);
+		render_print(stdout, render_string(doc, "secret_hint"), 19);
 		render_print(stdout, render_string(doc, "base_url"), 0);
 		print_egress_short(doc);
 		putchar('\n');

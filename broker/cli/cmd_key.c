@@ -37,18 +37,28 @@ static void print_limits(const json_t *limits)
 
 static void print_key(const json_t *doc)
 {
-	static const char *const lines[] = {"id",      "masked",      "state",
-	                                    "name",    "environment", "created",
-	                                    "expires", "revoked",     "last_used"};
+	static const struct {
+		const char *label, *member;
+	} lines[] = {
+	    {"id", "id"},
+	    {"masked", "masked"},
+	    {"state", "state"},
+	    {"name", "name"},
+	    {"environment", "environment"},
+	    {"created", "created_at"},
+	    {"expires", "expires_at"},
+	    {"revoked", "revoked_at"},
+	    {"last used", "last_used_at"},
+	};
 	const json_t *holder = json_object_get(doc, "holder");
 	json_t *grant;
 	size_t i;
 
 	for (i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-		if (!*render_string(doc, lines[i]))
+		if (!*render_string(doc, lines[i].member))
 			continue;
-		render_print(stdout, lines[i], 14);
-		render_print(stdout, render_string(doc, lines[i]), 0);
+		render_print(stdout, lines[i].label, 14);
+		render_print(stdout, render_string(doc, lines[i].member), 0);
 		putchar('\n');
 	}
 	printf("%-14s%s:", "holder", render_string(holder, "kind"));
@@ -61,13 +71,14 @@ static void print_key(const json_t *doc)
 	print_limits(json_object_get(doc, "limits"));
 	json_array_foreach(json_object_get(doc, "grants"), i, grant)
 	{
-		static const char *const parts[] = {"methods", "paths", "deny_query_params"};
-		const json_t *conn = json_object_get(grant, "connection");
+		static const char *const parts[] = {"allowed_methods", "allowed_paths",
+		                                    "deny_query_params"};
 
 		printf("%-14s", "grant");
 		render_print(stdout,
-		             *render_string(conn, "name") ? render_string(conn, "name")
-		                                          : "(removed)",
+		             *render_string(grant, "connection_name")
+		                 ? render_string(grant, "connection_name")
+		                 : "(removed)",
 		             0);
 		for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
 			json_t *item;
@@ -261,8 +272,9 @@ static int key_list(struct cli *c, int argc, char **argv)
 		render_print(stdout, render_string(doc, "masked"), 17);
 		render_print(stdout, render_string(doc, "state"), 10);
 		render_print(stdout,
-		             *render_string(doc, "expires") ? render_string(doc, "expires")
-		                                            : "never",
+		             *render_string(doc, "expires_at")
+		                 ? render_string(doc, "expires_at")
+		                 : "never",
 		             25);
 		printf("%s:", render_string(json_object_get(doc, "holder"), "kind"));
 		render_print(stdout, render_string(json_object_get(doc, "holder"), "name"), 0);

@@ -33,7 +33,7 @@ static void print_status(const struct cli *c, const json_t *doc)
 	const json_t *keys = json_object_get(doc, "keys");
 
 	printf("relaykeyd %s, up since %s\n", render_string(doc, "version"),
-	       render_string(doc, "started"));
+	       render_string(doc, "started_at"));
 	printf("proxy         https://%s\n", c->config.proxy);
 	printf("console       https://%s\n", c->config.console);
 	printf("state         %s\n",

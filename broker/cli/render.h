@@ -1,5 +1,5 @@
 /*
- * How objects look: one JSON document each, or lines and tables for people. All
+ * How objects look: one JSON document each (broker/api), or lines and tables for people. All
  * texts come from the broker and were checked there; for people, bytes that a terminal could
  * act on are replaced.
  */

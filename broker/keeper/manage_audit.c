@@ -318,7 +318,7 @@ static void verify_done(struct worker_job *job)
 		manage_end(op, op->err, op->fault.text);
 		return;
 	}
-	s->verified.text = rk_str(s->text);
+	s->verified.text = rk_str(s->verified.ok ? NULL : s->text);
 	manage_send(op, MSG_AUDIT_VERIFIED, &s->verified);
 	manage_finish(op);
 }

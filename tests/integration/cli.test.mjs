@@ -42,7 +42,7 @@ const statusWith = async (key) => (await request(broker, 'GET', '/mock/things', 
 /** What there is, so that a test can see that nothing changed. */
 async function everything() {
   const parts = await Promise.all([broker.lines(['conn', 'list']), broker.lines(['key', 'list'])]);
-  return parts.map((list) => list.map(({ last_used: _used, in_flight: _now, ...rest }) => rest));
+  return parts.map((list) => list.map(({ last_used_at: _used, in_flight: _now, ...rest }) => rest));
 }
 
 // ---- set-up
@@ -199,7 +199,7 @@ test('a connection is added with a secret from a file and from standard input', 
   assert.match(made.id, /^conn_[0-9A-Za-z]+$/);
   assert.deepEqual([made.name, made.provider, made.base_url, made.auth, made.enabled, made.allow_private, made.private_ca, made.credential_version, made.live_keys],
     ['fromfile', 'openai', `${upstream.baseUrl}/v1`, ['bearer'], true, true, true, 1, 0]);
-  assert.ok(made.secret.endsWith(REAL_KEY.slice(-4)) && !made.secret.includes(REAL_KEY.slice(4, 20)));
+  assert.ok(made.secret_hint.endsWith(REAL_KEY.slice(-4)) && !made.secret_hint.includes(REAL_KEY.slice(4, 20)));
   await broker.json(connArgs('frominput', ['--secret-file', '-']), REAL_KEY);
   for (const name of ['fromfile', 'frominput']) {
     const { key } = await issue([], name);
@@ -320,10 +320,10 @@ test('a key is issued with everything that was asked for', async () => {
   assert.deepEqual(Object.keys(k).slice(0, 2), ['id', 'key']);
   assert.match(k.id, /^key_[0-9A-Za-z]{12}$/);
   assert.match(k.key, KEY);
-  assert.deepEqual([k.masked, k.state, k.holder, k.name, k.environment, k.ip], [`rk_agent...${k.key.slice(-3)}`, 'active', { kind: 'agent', name: 'builder' }, 'nightly', 'staging', ['10.0.0.0/8', '2001:db8::/32']]);
+  assert.deepEqual([k.masked, k.state, k.holder, k.name, k.environment, k.allowed_ips], [`rk_agent...${k.key.slice(-3)}`, 'active', { kind: 'agent', name: 'builder' }, 'nightly', 'staging', ['10.0.0.0/8', '2001:db8::/32']]);
   assert.equal(k.grants.length, 1);
-  assert.deepEqual({ ...k.grants[0], connection: k.grants[0].connection.name }, { connection: 'mock', methods: ['GET', 'POST'], paths: ['/v1/files/*', '/v1/chat/**'], deny_query_params: ['purge'] });
-  assert.ok(Math.abs(Date.parse(k.expires) - Date.now() - 7 * 86400_000) < 60_000);
+  assert.deepEqual({ ...k.grants[0], connection_id: 0 }, { connection_id: 0, connection_name: 'mock', allowed_methods: ['GET', 'POST'], allowed_paths: ['/v1/files/*', '/v1/chat/**'], deny_query_params: ['purge'] });
+  assert.ok(Math.abs(Date.parse(k.expires_at) - Date.now() - 7 * 86400_000) < 60_000);
   const { key: shown, ...rest } = k;
   assert.deepEqual(await broker.json(['key', 'show', k.id]), rest);
   assert.ok(!(await cli(['key', 'show', k.id, '--json'])).stdout.includes(shown));
@@ -365,7 +365,7 @@ test('a key is revoked by id, by itself and by its masked form, and stays revoke
     const got = await broker.json(['revoke', ref(k)]);
     assert.deepEqual([got.id, got.state], [k.id, 'revoked']);
     assert.equal(await statusWith(k.key), 401);
-    assert.equal((await broker.json(['revoke', ref(k)])).revoked, got.revoked, 'a second time is no error');
+    assert.equal((await broker.json(['revoke', ref(k)])).revoked_at, got.revoked_at, 'a second time is no error');
     assert.match((await cli(['key', 'extend', k.id, '--ttl', '1d'], 1)).stderr, /revoked/);
     assert.equal(await statusWith(k.key), 401);
   }
@@ -392,7 +392,7 @@ test('a masked form that fits two keys revokes neither and names both', async ()
 test('extend moves the end of a key, to either side', async () => {
   const k = await issue(['--ttl', '1h']);
   const later = await broker.json(['key', 'extend', k.id, '--expires', '2099-06-01']);
-  assert.equal(Date.parse(later.expires), Date.parse('2099-06-01T00:00:00Z'));
+  assert.equal(Date.parse(later.expires_at), Date.parse('2099-06-01T00:00:00Z'));
   await broker.json(['key', 'extend', k.masked, '--ttl', '1s']);
   await until(async () => await statusWith(k.key) === 401, 'the end of the key', 4000);
   assert.equal((await broker.json(['key', 'show', k.id])).state, 'expired');

@@ -109,7 +109,7 @@ test('a connection can go directly, or through a proxy of its own', async () => 
   assert.equal(proxy.seen.length, before);
   assert.equal(guarded.seen.at(-1).auth, PROXY_SECRET);
   assert.equal(own.conn.egress_proxy, guarded.url);
-  assert.equal(own.conn.egress_proxy_secret, true);
+  assert.equal(own.conn.egress_proxy_secret_set, true);
   assert.equal((await broker.json(['conn', 'show', 'direct'])).egress_proxy, 'none');
   // a proxy with a name, which the broker looks up itself
   const named = await connect('named', at(PUBLIC_NAME), ['--egress-proxy', `http://localhost:${guarded.port}`, '--egress-proxy-secret-file', secretFile(PROXY_SECRET)]);
@@ -138,7 +138,7 @@ test('a proxy that asks for a credential gets the one it was given, and its no i
   // and back to what the configuration says: the credential does not go to that proxy
   const before = proxy.seen.length;
   const info = await broker.json(['conn', 'set-proxy', 'noauth', '--egress-proxy', 'default']);
-  assert.equal(info.egress_proxy_secret, false);
+  assert.equal(info.egress_proxy_secret_set, false);
   assert.equal((await none.get()).status, 200);
   assert.equal(proxy.seen.length, before + 1);
   assert.equal(proxy.seen.at(-1).auth, null);
@@ -283,7 +283,7 @@ for (const maxVersion of ['TLSv1.3', 'TLSv1.2']) {
     const tag = maxVersion.at(-1);
     const { get, conn } = await connect(`mtls${tag}`, asking, ['--egress-proxy', 'none', ...identity(ids.one)]);
     assert.match(conn.client_certificate.subject, /CN = broker-one/);
-    assert.ok(Date.parse(conn.client_certificate.expires) > Date.now());
+    assert.ok(Date.parse(conn.client_certificate.expires_at) > Date.now());
     for (let i = 1; i <= 3; i++) assert.deepEqual((await get()).json(), { client: 'broker-one', nth: i });
 
     // none, and one of another CA: the twins
