@@ -373,6 +373,26 @@ void rk_secret_free(struct rk_secret *s)
 	*s = (struct rk_secret){0};
 }
 
+void *secret_arena_take(size_t n)
+{
+	struct rk_secret s;
+
+	return rk_secret_alloc(&s, n ? n : 1) ? NULL : s.p;
+}
+
+void secret_arena_give(void *p)
+{
+	struct rk_secret s = {.p = p};
+
+	if (!p)
+		return;
+	if (!secret_arena_holds(p))
+		die("a block that is not of the arena was freed");
+	/* the unit is its owner's until it is given back */
+	s.cap = order_bytes(arena.units[(size_t)(s.p - arena.base) / UNIT_BYTES].order);
+	rk_secret_free(&s);
+}
+
 void rk_secret_wipe(struct rk_secret *s)
 {
 	rk_wipe(s->p, s->len);

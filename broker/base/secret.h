@@ -75,6 +75,14 @@ static inline struct rk_slice rk_secret_slice(const struct rk_secret *s)
 bool secret_arena_holds(const void *p);
 
 /*
+ * For a library that takes an allocator and would keep secrets in what it allocates: blocks of
+ * the arena without a struct. NULL when the arena is full or n is over SECRET_MAX_BYTES.
+ * secret_arena_give() wipes; accepts NULL.
+ */
+void *secret_arena_take(size_t n);
+void secret_arena_give(void *p);
+
+/*
  * Wipes n bytes anywhere; the compiler may not drop it. The one wipe of the whole
  * program: the canary's self-test builds with it taken out and must then fail.
  */

@@ -213,6 +213,24 @@ static void freeing_clears_what_was_written_behind_the_bytes_in_use(void **state
 }
 #endif
 
+static void a_library_s_blocks_are_blocks_of_the_arena(void **state)
+{
+	size_t before = secret_arena_in_use();
+	char *one = secret_arena_take(100), *none = secret_arena_take(0);
+
+	(void)state;
+	assert_non_null(one);
+	assert_non_null(none);
+	assert_true(secret_arena_holds(one) && secret_arena_holds(none));
+	assert_int_equal(secret_arena_in_use(), before + 256 + 64);
+	memset(one, 'x', 256);
+	secret_arena_give(one);
+	secret_arena_give(none);
+	secret_arena_give(NULL);
+	assert_int_equal(secret_arena_in_use(), before);
+	assert_null(secret_arena_take(SECRET_MAX_BYTES + 1));
+}
+
 static void freeing_nothing_is_harmless(void **state)
 {
 	struct rk_secret s = {0};
@@ -518,6 +536,7 @@ int main(void)
 	    cmocka_unit_test(wiping_clears_the_bytes_in_use_and_keeps_the_block),
 	    cmocka_unit_test(freeing_clears_what_was_written_behind_the_bytes_in_use),
 #endif
+	    cmocka_unit_test(a_library_s_blocks_are_blocks_of_the_arena),
 	    cmocka_unit_test(freeing_nothing_is_harmless),
 	    cmocka_unit_test(equality_needs_equal_length_and_bytes),
 	    cmocka_unit_test(a_second_arena_is_refused),
