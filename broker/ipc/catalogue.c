@@ -249,6 +249,10 @@ static const struct record_field msg_caller_fields[] = {
     RF_U64(struct msg_caller, if_revision),
 };
 
+static const struct record_field msg_taken_fields[] = {
+    RF_U32(struct msg_taken, bytes),
+};
+
 static const struct record_field msg_done_fields[] = {
     RF_I64(struct msg_done, err),
     RF_BYTES(struct msg_done, text, MSG_MAX_TEXT),
@@ -388,6 +392,7 @@ static const struct ipc_row rows[MSG_TYPES] = {
 	ANSWER(PROBE_RESULT, probe_result),
 	[MSG_PROBE] = {"PROBE", &msg_probe_desc, KEEPER, RELAY, IPC_PHASE_SERVE, false},
 	[MSG_PROBED] = {"PROBED", &msg_probed_desc, RELAY, KEEPER, IPC_PHASE_SERVE, false},
+	ROW(TAKEN, taken, CONSOLE, KEEPER, SERVE),
 };
 /* clang-format on */
 

@@ -134,6 +134,7 @@ enum ipc_type {
 	MSG_PROBE_RESULT,
 	MSG_PROBE,
 	MSG_PROBED,
+	MSG_TAKEN,
 	MSG_TYPES
 };
 
@@ -238,6 +239,7 @@ union ipc_body {
 	struct msg_hook_info hook_info;
 	struct msg_delivery_list delivery_list;
 	struct msg_delivery_info delivery_info;
+	struct msg_taken taken;
 	struct msg_done done;
 	struct msg_log_level log_level;
 };

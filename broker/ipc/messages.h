@@ -362,6 +362,17 @@ struct msg_caller {
 	uint64_t if_revision; /* the change is made only of this revision; 0: of any */
 };
 
+/*
+ * console -> keeper: so many bytes of a long answer (bodies as they were encoded) have gone on
+ * to the client. At most MSG_WINDOW of them are on their way, so that one slow client fills
+ * neither the channel nor the console.
+ */
+struct msg_taken {
+	uint32_t bytes;
+};
+
+enum { MSG_WINDOW = 128 << 10 };
+
 /* Ends every answer that is not one single message; carries the error otherwise. */
 struct msg_done {
 	int64_t err; /* 0 or enum rk_err */

@@ -234,6 +234,11 @@ int control_new(struct keeper *k, int listen_fd, struct control **out)
 	return 0;
 }
 
+struct manage *control_manage(struct control *c)
+{
+	return c->manage;
+}
+
 void control_free(struct control *c)
 {
 	if (!c)

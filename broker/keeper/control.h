@@ -15,9 +15,13 @@ enum { CONTROL_MAX_CLIENTS = 16 };
 
 struct control;
 struct keeper;
+struct manage;
 
 /* Takes listen_fd, also on failure. Works in every state of the keeper. `k` is borrowed. */
 RK_MUST_CHECK int control_new(struct keeper *k, int listen_fd, struct control **out);
+
+/* Management: its callers may come another way too. */
+struct manage *control_manage(struct control *c);
 
 /*
  * Closes the socket and all clients and lets readers of the audit log end. Call it before the

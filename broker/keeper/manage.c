@@ -434,10 +434,10 @@ void manage_run(struct manage *m, struct manage_caller *c, enum ipc_type type,
 	}
 	if (!cmd->when_sealed && m->k->state != KEEPER_OPEN) {
 		if (m->k->state == KEEPER_SEALED)
-			rk_fail(&fault, 0, "sealed: %s", m->k->seal_reason);
+			err = rk_fail(&fault, RK_E_TOKEN, "sealed: %s", m->k->seal_reason);
 		else
-			rk_fail(&fault, 0, "the broker is stopping");
-		refuse(c, RK_E_STATE, rk_str(fault.text));
+			err = rk_fail(&fault, RK_E_CLOSED, "the broker is stopping");
+		refuse(c, err, rk_str(fault.text));
 		return;
 	}
 	err = op_new(m, c, cmd, body, &op);

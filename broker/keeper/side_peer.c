@@ -5,11 +5,13 @@
 
 #include "base/log.h"
 #include "keeper/keeper_int.h"
+#include "keeper/side_caller.h"
 
 struct side_peer {
 	struct side_peer *next, **prev;
 	struct side_peers *all;
 	struct ipc_peer *peer;
+	struct side_callers *callers; /* of the console */
 };
 
 struct side_peers {
@@ -19,6 +21,7 @@ struct side_peers {
 
 static void side_free(struct side_peer *s)
 {
+	side_callers_free(s->callers);
 	dispatch_detach(s->all->k->dispatch, s->peer);
 	ipc_peer_free(s->peer);
 	*s->prev = s->next;
@@ -27,27 +30,49 @@ static void side_free(struct side_peer *s)
 	free(s);
 }
 
+static void lose(struct side_peer *s, int err)
+{
+	log_event(LOG_LEVEL_WARN, "peer-lost", "role", "%s: %s",
+	          ipc_role_name(ipc_peer_role(s->peer)), rk_strerror(err));
+	side_free(s);
+}
+
+/*
+ * Whether the broker is well is nobody's secret, so this question needs no caller. Behind a
+ * command it also says that the command was let in.
+ */
+static bool is_health(const struct side_peer *s, const struct ipc_message *m)
+{
+	bool runs;
+
+	return m->type == MSG_STATUS_GET &&
+	       (!side_callers_know(s->callers, m->id, &runs) || runs);
+}
+
 static void on_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 {
 	struct side_peer *s = arg;
 	struct msg_status status;
+	int err;
 
 	if (m->type == MSG_DELIVERED) {
-		if (dispatch_delivered(s->all->k->dispatch, m->id, &m->body.delivered)) {
-			log_event(LOG_LEVEL_WARN, "peer-lost", "role",
-			          "courier: no such delivery");
-			side_free(s);
-		}
-		return;
+		err = dispatch_delivered(s->all->k->dispatch, m->id, &m->body.delivered);
+	} else if (is_health(s, m)) {
+		keeper_status(s->all->k, &status);
+		err = ipc_peer_send(p, MSG_STATUS, m->id, &status);
+	} else {
+		err = side_callers_message(s->callers, m);
 	}
-	if (m->type != MSG_STATUS_GET)
-		return; /* the catalogue lets nothing else through yet */
-	keeper_status(s->all->k, &status);
-	if (ipc_peer_send(p, MSG_STATUS, m->id, &status)) {
-		log_event(LOG_LEVEL_WARN, "peer-lost", "role", "%s",
-		          ipc_role_name(ipc_peer_role(p)));
-		side_free(s);
-	}
+	if (err)
+		lose(s, err);
+}
+
+static void on_drained(struct ipc_peer *p, void *arg)
+{
+	struct side_peer *s = arg;
+
+	(void)p;
+	side_callers_drained(s->callers);
 }
 
 static void on_closed(struct ipc_peer *p, int err, void *arg)
@@ -58,7 +83,11 @@ static void on_closed(struct ipc_peer *p, int err, void *arg)
 	side_free(arg);
 }
 
-static const struct ipc_peer_ops ops = {.message = on_message, .closed = on_closed};
+static const struct ipc_peer_ops ops = {
+    .message = on_message,
+    .closed = on_closed,
+    .drained = on_drained,
+};
 
 int side_peers_new(struct keeper *k, struct side_peers **out)
 {
@@ -93,6 +122,12 @@ int side_peers_attach(struct side_peers *all, enum ipc_role role, int sock)
 	s->all = all;
 	err = ipc_peer_new(all->k->loop, sock, IPC_KEEPER, role, &ops, s, &s->peer);
 	if (err) {
+		free(s);
+		return err;
+	}
+	err = side_callers_new(all->k, s->peer, &s->callers);
+	if (err) {
+		ipc_peer_free(s->peer);
 		free(s);
 		return err;
 	}

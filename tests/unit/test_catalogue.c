@@ -128,6 +128,7 @@ static const struct permit permits[] = {
     {MSG_PROBE_RESULT, "kt kw", IPC_PHASE_SERVE},
     {MSG_PROBE, "kr", IPC_PHASE_SERVE},
     {MSG_PROBED, "rk", IPC_PHASE_SERVE},
+    {MSG_TAKEN, "wk", IPC_PHASE_SERVE},
 };
 
 static const char letters[IPC_ROLES] = {

@@ -590,10 +590,10 @@ static void test_a_sealed_keeper_tells_its_status_only(void **state)
 
 	w->k.state = KEEPER_SEALED;
 	snprintf(w->k.seal_reason, sizeof w->k.seal_reason, "the token is not there");
-	assert_int_equal(world_refusal(w, &w->a, MSG_CONN_ADD, &add), RK_E_STATE);
+	assert_int_equal(world_refusal(w, &w->a, MSG_CONN_ADD, &add), RK_E_TOKEN);
 	assert_string_equal(world_fault.text, "sealed: the token is not there");
-	assert_int_equal(world_refusal(w, &w->a, MSG_KEY_LIST, &list), RK_E_STATE);
-	assert_int_equal(world_refusal(w, &w->a, MSG_AUDIT_VERIFY, &empty), RK_E_STATE);
+	assert_int_equal(world_refusal(w, &w->a, MSG_KEY_LIST, &list), RK_E_TOKEN);
+	assert_int_equal(world_refusal(w, &w->a, MSG_AUDIT_VERIFY, &empty), RK_E_TOKEN);
 	world_run(w, &w->a, MSG_STATUS_GET, &empty);
 	world_answer(&w->a, 0, MSG_STATUS);
 	w->k.state = KEEPER_OPEN;
