@@ -44,8 +44,10 @@ static const struct api_field export_query[] = {
 static const struct api_op operations[] = {
     {"listAudit", "GET", "/api/v1/audit", TAG,
      .summary = "Requests with their ends, management actions and changes of state; the newest "
-                "page first, in each page the oldest entry first",
-     ANSWERS, .shape = API_LIST, MODE(AUDIT_MODE_LIST), QUERY(filters),
+                "first",
+     ANSWERS, .shape = API_LIST, QUERY(filters),
+     .preset = {{API_PLACE(struct msg_audit_query, mode), AUDIT_MODE_LIST},
+                {API_PLACE(struct msg_audit_query, order), AUDIT_FALLING}},
      .after = API_PLACE(struct msg_audit_query, cursor),
      .last = API_PLACE(struct msg_audit_entry, seq),
      .limit = API_PLACE(struct msg_audit_query, limit), .also = {404, 409}},
