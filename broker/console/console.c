@@ -5,19 +5,19 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
-#include "console/server.h"
-#include "ipc/peer.h"
+#include "console/router.h"
 #include "ipc/role_channel.h"
 
 enum {
-	ARENA_BYTES = 1 << 20,
-	MAX_DESCRIPTORS = 256,
+	ARENA_BYTES = 6 << 20, /* heads, bodies, and what is made of them */
+	MAX_DESCRIPTORS = SERVER_MAX_CONNECTIONS + 64,
 };
 
 struct console {
 	struct loop *loop;
 	struct role_channel *channel;
 	struct ipc_peer *keeper; /* NULL while there is none */
+	struct router *router;
 	struct server *server;
 	struct event *stop_limit;
 };
@@ -30,62 +30,14 @@ static const struct sandbox cage = {
     .max_descriptors = MAX_DESCRIPTORS,
 };
 
-/* ---- requests ---- */
-
-static void answer_health(struct console *c, uint64_t id, int status, const char *what)
-{
-	char body[REPLY_BODY_MAX];
-	struct reply r = reply_health(status, what, body, sizeof body);
-
-	server_answer(c->server, id, &r);
-}
-
-static void answer_problem(struct console *c, uint64_t id, int status, const char *code,
-                           const char *detail)
-{
-	char body[REPLY_BODY_MAX];
-	struct reply r = reply_problem(status, code, detail, body, sizeof body);
-
-	server_answer(c->server, id, &r);
-}
-
-static struct rk_slice path_of(struct rk_slice target)
-{
-	const char *query = target.n ? memchr(target.p, '?', target.n) : NULL;
-
-	return query ? rk_slice(target.p, (size_t)(query - target.p)) : target;
-}
-
-static void on_request(uint64_t id, const struct h1_head *head, void *arg)
-{
-	struct console *c = arg;
-	struct msg_empty ask = {0};
-
-	if (!rk_slice_is(path_of(head->target), "/healthz"))
-		answer_problem(c, id, 404, "not_found", "There is nothing at this address.");
-	else if (!rk_slice_is(head->method, "GET") && !rk_slice_is(head->method, "HEAD"))
-		answer_problem(c, id, 405, "method_not_allowed",
-		               "This address can only be read.");
-	else if (!c->keeper || ipc_peer_send(c->keeper, MSG_STATUS_GET, id, &ask))
-		answer_health(c, id, 503, "keeper_unavailable");
-}
-
 /* ---- keeper ---- */
 
 static void on_keeper_message(struct ipc_peer *p, struct ipc_message *m, void *arg)
 {
 	struct console *c = arg;
-	const struct msg_status *status = &m->body.status;
 
 	(void)p;
-	if (m->type != MSG_STATUS) /* DONE: it could not say */
-		answer_health(c, m->id, 503, "keeper_unavailable");
-	else if (!status->unsealed)
-		answer_health(c, m->id, 503, "sealed");
-	else if (!status->audit_ok)
-		answer_health(c, m->id, 503, "audit_unavailable");
-	else
-		answer_health(c, m->id, 200, "ok");
+	router_message(c->router, m);
 }
 
 static void on_keeper_closed(struct ipc_peer *p, int err, void *arg)
@@ -94,8 +46,10 @@ static void on_keeper_closed(struct ipc_peer *p, int err, void *arg)
 
 	log_event(LOG_LEVEL_WARN, "keeper-gone", "error", "%s", rk_strerror(err));
 	ipc_peer_free(p);
-	if (c->keeper == p)
+	if (c->keeper == p) {
 		c->keeper = NULL;
+		router_set_keeper(c->router, NULL);
+	}
 }
 
 static const struct ipc_peer_ops keeper_ops = {
@@ -105,9 +59,13 @@ static const struct ipc_peer_ops keeper_ops = {
 
 static int connect_keeper(struct console *c, int fd)
 {
+	int err;
+
 	ipc_peer_free(c->keeper);
 	c->keeper = NULL;
-	return ipc_peer_new(c->loop, fd, IPC_CONSOLE, IPC_KEEPER, &keeper_ops, c, &c->keeper);
+	err = ipc_peer_new(c->loop, fd, IPC_CONSOLE, IPC_KEEPER, &keeper_ops, c, &c->keeper);
+	router_set_keeper(c->router, c->keeper);
+	return err;
 }
 
 /* ---- supervisor ---- */
@@ -177,9 +135,18 @@ static int open_server(struct console *c, struct role_env *env, struct rk_fault 
 	if (err)
 		return err;
 	rk_secret_free(&env->tls_key);
-	err = server_new(c->loop, env->listener, ctx, on_request, c, &c->server);
-	env->listener = -1;
-	return err ? rk_fail(fault, err, "cannot serve: %s", rk_strerror(err)) : 0;
+	err = router_new(c->loop, &c->router);
+	if (!err) {
+		err =
+		    server_new(c->loop, env->listener, ctx, &router_ops, c->router, &c->server);
+		env->listener = -1;
+	} else {
+		tls_ctx_free(ctx);
+	}
+	if (err)
+		return rk_fail(fault, err, "cannot serve: %s", rk_strerror(err));
+	router_serve(c->router, c->server);
+	return 0;
 }
 
 static int open_channels(struct console *c, struct role_env *env)
@@ -232,6 +199,7 @@ int console_main(uint32_t instance)
 	else
 		loop_run(c.loop);
 	server_free(c.server);
+	router_free(c.router);
 	if (c.stop_limit)
 		event_free(c.stop_limit);
 	ipc_peer_free(c.keeper);

@@ -1,9 +1,9 @@
 /*
- * The console role: an HTTPS server on a port of its own. It answers GET /healthz from the
- * keeper's status; everything else is 404 with a problem document (RFC 9457).
+ * The console role: an HTTPS server on a port of its own, with the management interface
+ * (console/router.h) and /healthz. It has no files, no token and no database: whatever it
+ * knows, the keeper has told it for one request.
  *
- * Limits and deadlines are those of console/server.h: 64 connections, 15 s for a request head,
- * 30 s between requests.
+ * Limits and deadlines are those of console/server.h.
  */
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
