@@ -23,6 +23,7 @@ static const struct {
     {413, "The body is too big."},
     {415, "The body is not application/json."},
     {422, "A value is not as it should be."},
+    {429, "Too many keys that are not valid, or the same command is still under way."},
     {503, "Sealed, starting, stopping, or too much to do; see Retry-After."},
 };
 
@@ -230,8 +231,8 @@ json_t *api_openapi(void)
 {
 	return json_pack(
 	    "{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}",
-	    "openapi", "3.1.0", "info", "title", "RelayKey management", "version", RELAYKEY_VERSION,
-	    "description",
+	    "openapi", "3.1.0", "info", "title", "RelayKey management", "version",
+	    RELAYKEY_VERSION, "description",
 	    "Everything that manages the broker. Unknown members and parameters are refused. "
 	    "Names that a key's role may use stand in x-roles.",
 	    "security", "managementKey", "paths", paths(), "components", "schemas", schemas(),

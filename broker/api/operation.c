@@ -124,6 +124,7 @@ void api_op_statuses(const struct api_op *op, uint16_t out[API_STATUSES_MAX])
 	add_status(out, 503); /* sealed, stopping, or too much to do */
 	if (!(op->may & MAY_ANYONE)) {
 		add_status(out, 401);
+		add_status(out, 429); /* too many wrong keys, or still busy with the same */
 		if ((op->may & MAY_EVERY_ROLE) != MAY_EVERY_ROLE)
 			add_status(out, 403);
 	}
@@ -137,6 +138,8 @@ void api_op_statuses(const struct api_op *op, uint16_t out[API_STATUSES_MAX])
 		add_status(out, 422);
 	if (op->traits & API_MATCH)
 		add_status(out, 412);
+	if (op->traits & API_KEYED) /* the key was another command's; or not possible now */
+		add_status(out, 409);
 	for (unsigned i = 0; i < sizeof op->also / sizeof op->also[0] && op->also[i]; i++)
 		add_status(out, op->also[i]);
 }

@@ -5,28 +5,30 @@
 #define Q(m)         API_AT(struct msg_audit_query, m)
 #define MODE(m)      .preset = {{API_PLACE(struct msg_audit_query, mode), (m)}}
 
-#define FILTERS                                                                                \
-	{"holder", "Name of the holder.", API_STRING, 0, Q(holder), .max = MSG_MAX_NAME},      \
-	    {"kind",     "app, agent, person or vendor.",                                      \
-	     API_STRING, 0,                                                                    \
-	     Q(kind),    .max = MSG_MAX_NAME},                                                 \
-	    {"connection_id",    "Id or name of the connection.", API_STRING, 0, Q(conn),      \
-	     .max = MSG_MAX_NAME},                                                             \
-	    {"key_id",   "Id of the relay key, or its masked form.",                           \
-	     API_STRING, 0,                                                                    \
-	     Q(key_id),  .max = MSG_MAX_NAME},                                                 \
-	    {"environment", "Label of the key.", API_STRING, 0, Q(env), .max = MSG_MAX_NAME},  \
-	    {"decision",  "allowed, denied, locked, limited or failed.",                       \
-	     API_STRING,  0,                                                                   \
-	     Q(decision), .max = MSG_MAX_NAME},                                                \
-	    {"status",    "Of the upstream or of the refusal.",                                \
-	     API_INTEGER, 0,                                                                   \
-	     Q(status),   .min = 100,                                                          \
-	     .max = 599},                                                                      \
-	    {"since", "From this time on.", API_TIME, 0, Q(since_ms)},                         \
-	{                                                                                      \
-		"until", "Before this time.", API_TIME, 0, Q(until_ms)                         \
-	}
+/* clang-format off */
+#define TEXT(name, about, member, most) {name, about, API_STRING, 0, Q(member), .max = (most)}
+#define FILTERS \
+	TEXT("type", "request, management, state, start or stop.", type, MSG_MAX_NAME), \
+	TEXT("holder", "Name of the holder, \"kind:name\", or \"kind:\".", holder, MSG_MAX_NAME), \
+	TEXT("kind", "app, agent, person or vendor.", kind, MSG_MAX_NAME), \
+	TEXT("connection_id", "Id or name of the connection.", conn, MSG_MAX_NAME), \
+	TEXT("key_id", "Id of the relay key, or its masked form.", key_id, MSG_MAX_NAME), \
+	TEXT("environment", "Label of the key.", env, MSG_MAX_NAME), \
+	TEXT("decision", "allowed, denied, locked, limited or failed.", decision, MSG_MAX_NAME), \
+	TEXT("reason", "Code of the reason.", reason, MSG_MAX_NAME), \
+	{"status", "Of the upstream or of the refusal.", API_INTEGER, 0, Q(status), \
+	 .min = 100, .max = 599}, \
+	TEXT("provider", "Of the connection.", provider, MSG_MAX_NAME), \
+	TEXT("model", "That was asked for.", model, AUDIT_MAX_NAME), \
+	TEXT("client_ip", "Address or prefix.", client, MSG_MAX_NAME), \
+	TEXT("request_id", "As in x-relaykey-request-id.", request_id, MSG_MAX_NAME), \
+	TEXT("path", "What the upstream path begins with.", path, MSG_MAX_URL), \
+	TEXT("actor", "Who managed.", actor, AUDIT_MAX_NAME), \
+	TEXT("action", "What was done.", action, AUDIT_MAX_NAME), \
+	TEXT("target", "Id of the object.", target, AUDIT_MAX_NAME), \
+	{"since", "From this time on.", API_TIME, 0, Q(since_ms)}, \
+	{"until", "Before this time.", API_TIME, 0, Q(until_ms)}
+/* clang-format on */
 
 static const struct api_field filters[] = {FILTERS};
 
@@ -60,7 +62,7 @@ static const struct api_op operations[] = {
     {"exportAudit", "GET", "/api/v1/audit/export", TAG,
      .summary = "Every row by itself with its hashes, oldest first, as JSON Lines or CSV",
      ANSWERS, .shape = API_LINES, .traits = API_SLOW, MODE(AUDIT_MODE_EXPORT),
-     QUERY(export_query), .also = {404, 409}},
+     QUERY(export_query), .also = {404, 406, 409}},
     {"verifyAudit", "POST", "/api/v1/audit/verify", TAG,
      .summary = "Recomputes the hash chain over every row", .command = MSG_AUDIT_VERIFY,
      .answer = MSG_AUDIT_VERIFIED, .shape = API_ONE, .traits = API_SLOW, .success = 200,

@@ -37,6 +37,7 @@ static const char *headers_of(const struct problem *p)
 	switch (p->status) {
 	case 401:
 		return "WWW-Authenticate: Bearer realm=\"relaykey\"\r\n";
+	case 429:
 	case 503:
 		return "Retry-After: 5\r\n";
 	default:
@@ -81,7 +82,7 @@ struct problem problem_of(int err, struct rk_slice text)
 	    {RK_E_STALE, 412, "stale"},
 	    {RK_E_AUTH, 401, "unauthorized"},
 	    {RK_E_DENIED, 403, "forbidden"},
-	    {RK_E_AGAIN, 503, "try_again"},
+	    {RK_E_AGAIN, 429, "try_again"},
 	    {RK_E_TOKEN, 503, "token_unavailable"},
 	    {RK_E_PIN, 503, "token_unavailable"},
 	    {RK_E_STORE, 503, "store_unavailable"},

@@ -91,6 +91,7 @@ static const struct manage_caller_ops caller_ops = {
 
 /* ---- the console's side ---- */
 
+/* Until something else is known. */
 static void nobody(struct side_caller *c, const struct msg_caller *m)
 {
 	char text[RK_IP_TEXT];
@@ -115,8 +116,7 @@ static int on_caller(struct side_callers *s, uint64_t id, const struct msg_calle
 	c->id = id;
 	c->caller.ops = &caller_ops;
 	nobody(c, m);
-	if (m->credential.n)
-		c->err = mgmt_authenticate(s->k, m, &c->caller);
+	c->err = mgmt_authenticate(s->k, m, &c->caller);
 	c->next = s->bucket[id % BUCKETS];
 	c->prev = &s->bucket[id % BUCKETS];
 	if (c->next)
@@ -143,10 +143,9 @@ static int on_command(struct side_callers *s, const struct ipc_message *m)
 	if (!c || c->commanded)
 		return RK_E_PROTOCOL;
 	c->commanded = true;
-	if (c->err == RK_E_AUTH)
-		refuse(c, c->err, "this is no valid management key");
-	else if (c->err)
-		refuse(c, c->err, rk_strerror(c->err));
+	if (c->err)
+		/* sealed, which is not for want of a good time */
+		refuse(c, c->err == RK_E_STATE ? RK_E_TOKEN : c->err, mgmt_auth_text(c->err));
 	else if (!manage)
 		refuse(c, RK_E_CLOSED, "the broker is stopping");
 	else
