@@ -380,16 +380,22 @@ void *secret_arena_take(size_t n)
 	return rk_secret_alloc(&s, n ? n : 1) ? NULL : s.p;
 }
 
+size_t secret_arena_size(const void *p)
+{
+	if (!secret_arena_holds(p))
+		die("a block that is not of the arena was asked for");
+	/* the unit is its owner's until it is given back */
+	return order_bytes(
+	    arena.units[(size_t)((const unsigned char *)p - arena.base) / UNIT_BYTES].order);
+}
+
 void secret_arena_give(void *p)
 {
 	struct rk_secret s = {.p = p};
 
 	if (!p)
 		return;
-	if (!secret_arena_holds(p))
-		die("a block that is not of the arena was freed");
-	/* the unit is its owner's until it is given back */
-	s.cap = order_bytes(arena.units[(size_t)(s.p - arena.base) / UNIT_BYTES].order);
+	s.cap = secret_arena_size(p);
 	rk_secret_free(&s);
 }
 

@@ -81,6 +81,8 @@ bool secret_arena_holds(const void *p);
  */
 void *secret_arena_take(size_t n);
 void secret_arena_give(void *p);
+/* Bytes of the block that p is. */
+size_t secret_arena_size(const void *p);
 
 /*
  * Wipes n bytes anywhere; the compiler may not drop it. The one wipe of the whole

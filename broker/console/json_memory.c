@@ -8,40 +8,31 @@
 #include "base/base62.h"
 #include "base/secret.h"
 
-static bool secret;
+static bool secret, failed;
 static size_t in_use;
-
-/* What a block of the arena takes up is not known when it is freed, so its size is noted in
- * front. */
-enum { NOTE = 16 };
 
 static void *take(size_t n)
 {
-	char *p;
+	void *p;
 
 	if (!secret)
 		return malloc(n);
-	if (n > SECRET_MAX_BYTES || in_use + n + NOTE > JSON_SECRET_MAX)
-		return NULL;
-	p = secret_arena_take(n + NOTE);
-	if (!p)
-		return NULL;
-	memcpy(p, &n, sizeof n);
-	in_use += n + NOTE;
-	return p + NOTE;
+	p = in_use + n > JSON_SECRET_MAX ? NULL : secret_arena_take(n);
+	if (p)
+		in_use += secret_arena_size(p);
+	else
+		failed = true;
+	return p;
 }
 
 static void give(void *p)
 {
-	size_t n;
-
 	if (!secret_arena_holds(p)) {
 		free(p);
 		return;
 	}
-	memcpy(&n, (char *)p - NOTE, sizeof n);
-	in_use -= n + NOTE;
-	secret_arena_give((char *)p - NOTE);
+	in_use -= secret_arena_size(p);
+	secret_arena_give(p);
 }
 
 void json_memory_init(void)
@@ -56,6 +47,13 @@ void json_memory_init(void)
 void json_memory_secret(bool on)
 {
 	secret = on;
+	if (on)
+		failed = false;
+}
+
+bool json_memory_failed(void)
+{
+	return failed;
 }
 
 size_t json_memory_in_use(void)

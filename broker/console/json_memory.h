@@ -21,6 +21,10 @@ void json_memory_init(void);
 /* From now on from the arena, or from the heap. Off at first. */
 void json_memory_secret(bool on);
 
+/* Whether there was too little since the arena was switched on: jansson does not always say so.
+ */
+bool json_memory_failed(void);
+
 /* Bytes in the arena now. 0 between requests. */
 size_t json_memory_in_use(void);
 

@@ -156,19 +156,13 @@ static bool refuse_json(struct router *r, const struct server_request *q, json_e
 {
 	char text[96];
 
-	switch (json_error_code(e)) {
-	case json_error_out_of_memory:
+	if (json_memory_failed())
 		return refuse(r, q, 503, "overloaded",
 		              "The body has too many members, or there is too much to do.");
-	case json_error_duplicate_key:
-		snprintf(text, sizeof text, "A member is there twice (line %d, column %d).",
-		         e->line, e->column);
-		break;
-	default:
-		snprintf(text, sizeof text, "The body is not JSON (line %d, column %d).",
-		         e->line, e->column);
-		break;
-	}
+	snprintf(text, sizeof text, "%s (line %d, column %d).",
+	         json_error_code(e) == json_error_duplicate_key ? "A member is there twice"
+	                                                        : "The body is not JSON",
+	         e->line, e->column);
 	return refuse(r, q, 400, "bad_json", text);
 }
 
@@ -183,7 +177,6 @@ static bool read_json(struct router *r, const struct server_request *q, json_t *
 	if (!good) {
 		json_memory_secret(false);
 		refuse_json(r, q, &e);
-		json_memory_secret(true);
 	}
 	rk_wipe(&e, sizeof e);
 	return good;

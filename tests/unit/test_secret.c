@@ -223,6 +223,7 @@ static void a_library_s_blocks_are_blocks_of_the_arena(void **state)
 	assert_non_null(none);
 	assert_true(secret_arena_holds(one) && secret_arena_holds(none));
 	assert_int_equal(secret_arena_in_use(), before + 256 + 64);
+	assert_int_equal(secret_arena_size(one), 256);
 	memset(one, 'x', 256);
 	secret_arena_give(one);
 	secret_arena_give(none);
