@@ -190,6 +190,7 @@ canary:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory -j2 VARIANT=nowipe all
+	@tests/npm.sh
 	@tests/run canary canary-selftest
 
 lint:
@@ -205,6 +206,8 @@ asan:
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
 	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt search contain trust courier guide \
 		proxy egress strict hostile mask websocket frontend lifecycle
+	@tests/npm.sh
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli api proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench

@@ -1,7 +1,7 @@
 /*
  * The channels to console and courier: the console brings commands (keeper/side_caller.h) and
- * asks for the status (health checks), the courier says nothing yet. One that breaks the
- * protocol loses its channel.
+ * asks for the status (health checks), the courier delivers (keeper/dispatch.h). One that
+ * breaks the protocol loses its channel.
  */
 #ifndef KEEPER_SIDE_PEER_H
 #define KEEPER_SIDE_PEER_H

@@ -9,11 +9,13 @@
 // The broker runs with "secret-memory locked", because memfd_secret pages cannot be read from outside at all.
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
+import tls from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { Broker, relaykey, sleep, until } from '../lib/broker.mjs';
+import { ask, managementKey } from '../lib/api.mjs';
 import { connect, request } from '../lib/client.mjs';
 import { makeCertificates, makeClientCertificate } from '../mock/certs.mjs';
 import { startHookServer } from '../mock/hookserver.mjs';
@@ -244,6 +246,48 @@ async function driveCourier(broker, dir, password) {
   return { problems, secrets: [secret, rotated], stop: () => Promise.all([hook.stop(), ...Object.values(servers).map((s) => s.stop())]) };
 }
 
+/** The same secret brought through the management interface, in requests of all kinds of ends. Returns an issued relay key. */
+async function driveInterface(broker, upstream, secret, proxySecret, problems) {
+  const token = await managementKey(broker);
+  const body = (more) => ({ name: 'interface', base_url: `${upstream.baseUrl}/v1`, secret, allow_private: true, ca_pem: readFileSync(upstream.caFile, 'utf8'), ...more });
+  const post = (path, document, options = {}) => ask(broker, 'POST', path, { token, body: document, ...options });
+  const expect = async (status, answer) => {
+    const got = await answer;
+    if (got.status !== status) problems.push(`${got.status} instead of ${status}: ${got.text.slice(0, 200)}`);
+    if (got.text.includes(secret)) problems.push('the secret came back');
+    return got;
+  };
+  const json = { 'content-type': 'application/json' };
+  await expect(201, post('/api/v1/connections', body({ egress_proxy: 'http://127.0.0.1:3128', egress_proxy_secret: proxySecret })));
+  await expect(200, post('/api/v1/connections/interface/rotate', { secret }));
+  // refused: by its schema, by the keeper, as JSON, as a parameter, in the wrong member, without a key
+  await expect(422, post('/api/v1/connections', body({ auth: 7 })));
+  await expect(422, post('/api/v1/connections', { ...body(), name: secret.repeat(2) }));
+  await expect(409, post('/api/v1/connections', body()));
+  await expect(400, post('/api/v1/connections', undefined, { headers: json, raw: `{"secret":"${secret}","secret":"${secret}"}` }));
+  await expect(400, post('/api/v1/connections', undefined, { headers: json, raw: `{"secret":"${secret}` }));
+  await expect(400, post('/api/v1/connections', undefined, { headers: json, raw: `{"secret":"\\u0063${secret.slice(1)}" "` }));
+  await expect(422, post('/api/v1/connections', { [secret]: 1 }));
+  await expect(400, post(`/api/v1/connections?secret=${secret}`, body()));
+  await expect(404, post(`/api/v1/connections/${secret}/rotate`, { secret }));
+  await expect(413, post('/api/v1/connections', body({ ca_pem: 'x'.repeat(70000) })));
+  await expect(401, ask(broker, 'POST', '/api/v1/connections', { body: body(), token: 'none' }));
+  await expect(401, ask(broker, 'GET', '/api/v1/status', { token: `rk_mgmt_admin_${secret}` }));
+  await expect(201, post('/api/v1/connections', undefined, { raw: JSON.stringify(body({ name: 'chunked' })), headers: { ...json, 'transfer-encoding': 'chunked' } }));
+  // clients that leave in the middle
+  for (const part of [0.5, 0.9]) {
+    const text = JSON.stringify(body({ name: 'left' }));
+    const socket = tls.connect({ host: '127.0.0.1', port: broker.ports.console, ca: broker.ca });
+    socket.on('error', () => {});
+    socket.write(`POST /api/v1/connections HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+      + `Content-Length: ${text.length}\r\n\r\n${text.slice(0, text.length * part)}`);
+    await sleep(100);
+    socket.destroy();
+  }
+  const key = await expect(201, post('/api/v1/relay-keys', { holder: { kind: 'app', name: 'a' }, grants: [{ connection_id: 'interface', allowed_methods: ['GET'], allowed_paths: ['/**'] }] }));
+  return key.json?.key ?? 'none';
+}
+
 async function main() {
   const dir = mkdtempSync(join(tmpdir(), 'relaykey-canary-'));
   // made at run time, so that it can be in no page cache or binary by accident
@@ -318,6 +362,8 @@ async function main() {
     const clients = ['curve', 'rsa'].map((cn) => ({ cn, ...makeClientCertificate(dir, 'mock', cn, { rsa: cn === 'rsa' }) }));
     const egress = await driveEgress(broker, dir, secret, `svc:${proxyPassword}`, clients);
     const courier = await driveCourier(broker, dir, mailPassword);
+    const viaInterface = [];
+    const issued = await driveInterface(broker, upstream, secret, `svc:${proxyPassword}`, viaInterface);
     // at the end and all at once, so that no later request cleans up by accident
     const echoKeys = {};
     for (const [name, auth] of Object.entries(styles)) {
@@ -336,10 +382,11 @@ async function main() {
     await sleep(300);
 
     const keys = clients.flatMap(({ cn, key }) => keyNeedles(cn, key));
-    const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys];
+    const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys, { form: 'issued relay key', bytes: Buffer.from(issued) }];
     const outgoing = [mailPassword, ...courier.secrets].flatMap(needles);
     check('the proxy and the client certificates were used as meant', egress.problems);
     check('mail and webhooks were sent as meant', courier.problems);
+    check('the management interface was used as meant', viaInterface);
     check('the search finds a private key in a process that has it', searchMemory(process.pid, keys).found.length ? [] : ['not found in the canary itself']);
     const processes = broker.processes();
     const roles = new Set(processes.map((p) => p.role));
