@@ -48,11 +48,9 @@ void conn_free(struct conn *c)
 	if (c->deadline)
 		event_free(c->deadline);
 	rk_secret_free(&c->in);
-	rk_secret_free(&c->head);
-	rk_secret_free(&c->body);
+	conn_forget_request(c);
 	for (unsigned i = 0; i < REPLY_VAULT; i++)
 		rk_secret_free(&c->vault[i]);
-	free(c->parsed);
 	rk_buf_free(&c->out);
 	free(c);
 	s->count--;

@@ -11,11 +11,16 @@
  */
 enum { BLOCK_FIRST = 4096 };
 
+static size_t next_cap(size_t cap)
+{
+	return cap ? 4 * cap : BLOCK_FIRST;
+}
+
 /* Four times the block, up to `most`. RK_E_TOOBIG: that is what it has. */
 static int grow(struct rk_secret *s, size_t most)
 {
 	struct rk_secret bigger = {0};
-	size_t cap = s->cap ? 4 * s->cap : BLOCK_FIRST;
+	size_t cap = next_cap(s->cap);
 	int err;
 
 	if (s->cap >= most)
@@ -122,8 +127,9 @@ static struct server_request request_of(const struct conn *c)
 	};
 }
 
-static void forget_request(struct conn *c)
+void conn_forget_request(struct conn *c)
 {
+	c->server->bodies -= c->body.cap;
 	rk_secret_free(&c->head);
 	rk_secret_free(&c->body);
 	free(c->parsed);
@@ -138,7 +144,7 @@ static bool dispatch(struct conn *c)
 
 	conn_set_state(c, CONN_ASKED);
 	s->ops->request(&r, s->arg);
-	forget_request(c);
+	conn_forget_request(c);
 	return true;
 }
 
@@ -177,7 +183,7 @@ static bool begin_body(struct conn *c)
 	conn_set_state(c, CONN_ASKED);
 	c->last = true;
 	if (!s->ops->head(&r, s->arg)) {
-		forget_request(c);
+		conn_forget_request(c);
 		return true;
 	}
 	c->last = !c->parsed->keep_alive;
@@ -227,10 +233,17 @@ bool conn_read_head(struct conn *c)
 /* RK_E_TOOBIG at the limit, RK_E_NOMEM. */
 static int add_to_body(struct conn *c, struct rk_slice data)
 {
+	size_t *all = &c->server->bodies;
 	int err = 0;
 
-	while (err == 0 && data.n > c->body.cap - c->body.len)
+	while (err == 0 && data.n > c->body.cap - c->body.len) {
+		size_t had = c->body.cap;
+
+		if (had<SERVER_MAX_BODY && * all - had + next_cap(had)> SERVER_ALL_BODIES)
+			return RK_E_NOMEM;
 		err = grow(&c->body, SERVER_MAX_BODY);
+		*all += c->body.cap - had;
+	}
 	return err ? err : rk_secret_add(&c->body, data.p, data.n);
 }
 
@@ -277,7 +290,7 @@ bool conn_read_body(struct conn *c)
 		return dispatch(c);
 	if (got == 0)
 		return conn_fill(c);
-	forget_request(c);
+	conn_forget_request(c);
 	if (got == RK_E_TOOBIG)
 		conn_refuse(c, 413, "body_too_large", "The body has more than 65536 bytes.");
 	else if (got == RK_E_PROTOCOL)

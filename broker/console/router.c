@@ -26,8 +26,9 @@ void call_forget(struct router *r, struct call *c)
 {
 	struct msg_empty empty = {0};
 
-	if (r->keeper && ipc_peer_send(r->keeper, MSG_FORGET, c->id, &empty))
-		r->keeper = NULL; /* its end comes as an event of its own */
+	/* a keeper that cannot be told goes on until the window of this answer is full */
+	if (r->keeper)
+		(void)!ipc_peer_send(r->keeper, MSG_FORGET, c->id, &empty);
 	call_end(c);
 }
 

@@ -11,7 +11,9 @@
  * bytes of head (431), SERVER_MAX_BODY of body (413), SERVER_MAX_OUT of a stream that the
  * client does not read. 15 s for the handshake and for a head, 30 s for a body (408) and
  * between requests, 60 s without progress of an answer, 5 s for the owner's answer (503)
- * unless it asked for more. Without secret memory for a head or body: 503.
+ * unless it asked for more. All bodies
+ * together take SERVER_ALL_BODIES, so that those of strangers leave room for heads. Without
+ * secret memory for a head or body: 503.
  */
 #ifndef CONSOLE_SERVER_H
 #define CONSOLE_SERVER_H
@@ -27,6 +29,7 @@ enum {
 	SERVER_MAX_PER_CLIENT = 64,
 	SERVER_MAX_HEAD = 16384,
 	SERVER_MAX_BODY = SECRET_MAX_BYTES,
+	SERVER_ALL_BODIES = 2 << 20,
 	SERVER_MAX_OUT = 2 << 20,
 };
 

@@ -55,6 +55,7 @@ struct server {
 	struct conn *conns;
 	struct conn *slot[SERVER_MAX_CONNECTIONS];
 	unsigned count;
+	size_t bodies; /* bytes of all bodies' blocks */
 	uint64_t next_id;
 	bool stopping;
 	void (*empty)(void *arg);
@@ -85,6 +86,9 @@ void conn_step(struct conn *c);
 
 RK_MUST_CHECK bool conn_read_head(struct conn *c);
 RK_MUST_CHECK bool conn_read_body(struct conn *c);
+
+/* Gives the head, the body and what was found in them back. */
+void conn_forget_request(struct conn *c);
 
 /* Reads into `in`. False: nothing for now, or the connection is gone. */
 RK_MUST_CHECK bool conn_fill(struct conn *c);

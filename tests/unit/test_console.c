@@ -503,6 +503,37 @@ static void a_body_over_the_limit_is_413(void **state)
 	}
 }
 
+/* Bodies that never end must leave room for those who ask for little. */
+static void bodies_together_have_a_limit(void **state)
+{
+	enum { HELD = SERVER_ALL_BODIES / SERVER_MAX_BODY };
+	static char body[SERVER_MAX_BODY];
+	struct client held[HELD], c;
+	char out[ANSWER_MAX];
+
+	memset(body, 'b', sizeof body);
+	for (unsigned i = 0; i < HELD; i++) {
+		assert_true(handshake(&held[i], dial(*state, 5)));
+		say(&held[i],
+		    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n");
+		assert_int_equal(SSL_write(held[i].ssl, body, 60000), 60000);
+	}
+	usleep(100000);
+	exchange(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 0,
+	         out);
+	assert_int_equal(strncmp(out, "HTTP/1.1 503 ", 13), 0);
+	exchange(*state, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1, out);
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 ", 13), 0);
+	for (unsigned i = 0; i < HELD; i++)
+		leave(&held[i]);
+	usleep(100000);
+	assert_true(handshake(&c, dial(*state, 5)));
+	say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n}\n");
+	hear(&c, 1, out);
+	assert_int_equal(strncmp(out, "HTTP/1.1 200 ", 13), 0);
+	leave(&c);
+}
+
 static void a_chunk_that_is_none_is_refused(void **state)
 {
 	char out[ANSWER_MAX];
@@ -715,6 +746,7 @@ int main(void)
 	    SERVED(a_body_that_waits_is_asked_for),
 	    SERVED(a_body_that_nobody_wants_is_not_read),
 	    SERVED(a_body_over_the_limit_is_413),
+	    SERVED(bodies_together_have_a_limit),
 	    SERVED(a_chunk_that_is_none_is_refused),
 	    SERVED(a_stream_waits_for_a_client_that_reads_slowly),
 	    SERVED(the_owner_hears_that_a_client_has_left),
