@@ -504,7 +504,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		;
 	for (op = m->ops; op; op = next) {
 		next = op->next;
-		if (op->stream && op->caller)
+		if (op->stream && op->caller && op->cmd->resume)
 			manage_again(op);
 	}
 }

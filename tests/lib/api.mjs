@@ -6,7 +6,8 @@ import Ajv from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 
 // a client has a limited number of connections, and other tests need some too
-const POOL = new https.Agent({ keepAlive: true, maxSockets: 16 });
+// (and is gone before the server ends a connection that is idle)
+const POOL = new https.Agent({ keepAlive: true, maxSockets: 16, timeout: 10000 });
 const MEDIA = /^[^;]*/;
 
 /** One request; never throws for a status. {status, headers, text, json} */

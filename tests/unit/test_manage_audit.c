@@ -218,6 +218,23 @@ static void test_the_chain_of_what_was_written_verifies(void **state)
 	assert_int_equal(world_answer(&w->a, 0, MSG_AUDIT_VERIFIED)->audit_verified.ok, 1);
 }
 
+/* What a reader thread has ready for one is no message for the other. */
+static void test_an_export_and_a_verification_run_at_the_same_time(void **state)
+{
+	const struct msg_audit_query q = {.mode = AUDIT_MODE_EXPORT};
+	struct world *w = *state;
+	struct msg_empty empty = {0};
+
+	many_rows(w, 1200);
+	for (unsigned i = 0; i < 10; i++) {
+		world_start(w, &w->a, MSG_AUDIT_VERIFY, &empty);
+		world_start(w, &w->b, MSG_AUDIT_QUERY, &q);
+		WORLD_WAIT(w, w->a.done && w->b.done);
+		assert_int_equal(world_answer(&w->a, 0, MSG_AUDIT_VERIFIED)->audit_verified.ok,
+		                 1);
+	}
+}
+
 /* ---- tail ---- */
 
 static void tail(struct world *w, const struct msg_audit_query *more)
@@ -484,6 +501,7 @@ int main(void)
 	    TEST(test_a_caller_that_leaves_frees_its_reader),
 	    TEST(test_the_end_of_management_ends_its_readers),
 	    TEST(test_the_chain_of_what_was_written_verifies),
+	    TEST(test_an_export_and_a_verification_run_at_the_same_time),
 	    TEST(test_the_tail_shows_allowed_requests_with_their_response),
 	    TEST(test_the_tail_keeps_to_its_filter),
 	    TEST(test_the_tail_ends_after_its_limit),
