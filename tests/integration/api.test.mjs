@@ -548,8 +548,10 @@ test('many callers at once are each answered with what they asked for', async ()
 
 test('while the keeper is away, every operation is 503 and the broker recovers', async () => {
   const keeper = broker.pidOf('keeper');
+  // all at once: what waits for a connection would meet the next keeper
+  const agent = new https.Agent({ maxSockets: 60 });
   process.kill(keeper, 'SIGSTOP');
-  const waiting = Promise.all(api.operations.map((op) => api.run(op.operationId, { at: 'x', ...(op.requestBody ? { body: example(op) } : {}) })));
+  const waiting = Promise.all(api.operations.map((op) => api.run(op.operationId, { at: 'x', agent, ...(op.requestBody ? { body: example(op) } : {}) })));
   await sleep(500);
   process.kill(keeper, 'SIGKILL');
   for (const got of await waiting) problem(got, 503, 'keeper_unavailable');
