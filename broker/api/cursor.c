@@ -70,14 +70,15 @@ ssize_t api_cursor_read(const struct api_op *op, struct rk_slice text,
 
 int api_cursor_apply(const struct api_op *op, struct rk_slice last, void *rec)
 {
-	const struct api_field f = {.offset = op->after.offset, .size = op->after.size};
+	const struct api_field f = {
+	    .type = API_INTEGER, .offset = op->after.offset, .size = op->after.size};
 	uint64_t n;
 
 	if (f.size == sizeof(struct rk_slice)) {
 		api_put_slice(&f, rec, last);
 		return 0;
 	}
-	if (!rk_slice_u64(last, &n) || n == 0)
+	if (!rk_slice_u64(last, &n) || n == 0 || n > api_field_max(&f))
 		return RK_E_INVALID;
 	api_put(&f, rec, n);
 	return 0;

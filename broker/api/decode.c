@@ -204,6 +204,36 @@ static void take_name(struct decoding *d, const struct api_field *f, struct rk_s
 	refuse_enum(d, f);
 }
 
+static void take_names(struct decoding *d, const struct api_field *f, const json_t *v,
+                       void *rec)
+{
+	uint64_t mask = 0;
+	const json_t *item;
+	size_t i;
+
+	if (!json_is_array(v)) {
+		REFUSE(d, "must be an array of names");
+		return;
+	}
+	json_array_foreach(v, i, item)
+	{
+		size_t up = pointer_index(d, i);
+		const char *name = json_string_value(item);
+		unsigned value = f->first;
+
+		while (name && value <= f->last && strcmp(name, f->value(value)) != 0)
+			value++;
+		if (!name)
+			REFUSE(d, "must be a string");
+		else if (value > f->last)
+			refuse_enum(d, f);
+		else
+			mask |= UINT64_C(1) << value;
+		pointer_up(d, up);
+	}
+	api_put(f, rec, mask);
+}
+
 static void take_time(struct decoding *d, const struct api_field *f, struct rk_slice text,
                       void *rec)
 {
@@ -346,6 +376,9 @@ static void take_value(struct decoding *d, const struct api_field *f, json_t *v,
 	case API_BOOL:
 	case API_FLAG:
 		take_bool(d, f, v, rec);
+		break;
+	case API_NAMES:
+		take_names(d, f, v, rec);
 		break;
 	case API_GROUP:
 		take_object(d, f->object, v, rec);

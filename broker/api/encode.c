@@ -101,6 +101,20 @@ static json_t *objects_value(const struct api_schema *s, struct rk_slice list)
 	return array;
 }
 
+static json_t *names_value(const struct api_field *f, uint64_t mask)
+{
+	json_t *array = json_array();
+
+	for (unsigned v = f->first; array && v <= f->last; v++) {
+		if ((mask & UINT64_C(1) << v) &&
+		    json_array_append_new(array, json_string(f->value(v)))) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
 static json_t *value_of(const struct api_field *f, const void *rec)
 {
 	const unsigned char *at = (const unsigned char *)rec + f->offset;
@@ -118,6 +132,8 @@ static json_t *value_of(const struct api_field *f, const void *rec)
 		return json_boolean(api_get(f, rec) & f->bits);
 	case API_ENUM:
 		return json_string(f->value((unsigned)api_get(f, rec)));
+	case API_NAMES:
+		return names_value(f, api_get(f, rec));
 	case API_TIME:
 		return time_value((int64_t)api_get(f, rec));
 	case API_SECONDS:

@@ -73,6 +73,9 @@ static json_t *plain(const struct api_field *f, bool answer)
 		return json_pack("{s:s}", "type", "boolean");
 	case API_ENUM:
 		return names(f);
+	case API_NAMES:
+		return json_pack("{s:s, s:o, s:b}", "type", "array", "items", names(f),
+		                 "uniqueItems", 1);
 	case API_TIME:
 		return json_pack("{s:s, s:s}", "type", "string", "format", "date-time");
 	case API_GROUP:

@@ -105,6 +105,7 @@ bool api_is_empty(const struct api_field *f, const void *rec)
 	case API_INTEGER:
 	case API_BOOL:
 	case API_ENUM:
+	case API_NAMES:
 	case API_TIME:
 	case API_SECONDS:
 		break;

@@ -18,6 +18,7 @@ enum api_type {
 	API_BOOL,       /* U8 */
 	API_FLAG,       /* the bits `bits` of a mask */
 	API_ENUM,       /* U8 or U16: a name for each value from `first` to `last` */
+	API_NAMES,      /* a mask of 1 << value, `first` to `last`: an array of names */
 	API_TIME,       /* I64, wall milliseconds */
 	API_SECONDS,    /* I64, milliseconds */
 	API_GROUP,      /* members of the same record, as an object of their own */
@@ -47,8 +48,8 @@ struct api_field {
 	uint32_t set;      /* bit in the record's `set`, when the schema has one */
 	uint64_t min, max; /* INTEGER, SECONDS: values (max 0: as it fits). STRING: bytes.
 	                      STRINGS, OBJECTS: encoded bytes */
-	const char *(*value)(unsigned v); /* ENUM */
-	uint16_t first, last;             /* ENUM */
+	const char *(*value)(unsigned v); /* ENUM, NAMES */
+	uint16_t first, last;             /* ENUM, NAMES */
 	const struct api_schema *object;  /* GROUP, OBJECTS */
 	const char *example;              /* for the document; NULL: none */
 };

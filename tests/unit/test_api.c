@@ -57,6 +57,10 @@ static void kind_fits(const struct api_field *f, const struct record_field *r)
 	case API_BOOL:
 		assert_int_equal(r->kind, RECORD_U8);
 		break;
+	case API_NAMES:
+		assert_true(r->kind <= RECORD_U32 && f->value && f->first <= f->last);
+		assert_true(f->last < 8u * f->size);
+		break;
 	case API_FLAG:
 		assert_int_not_equal(f->bits, 0);
 		break;
@@ -242,6 +246,11 @@ static void fill_field(struct scene *s, const struct api_field *f, void *rec, bo
 		break;
 	case API_BOOL:
 		api_put(f, rec, full);
+		break;
+	case API_NAMES:
+		api_put(f, rec, 0);
+		for (unsigned v = f->first; full && v <= f->last; v++)
+			api_put(f, rec, api_get(f, rec) | UINT64_C(1) << v);
 		break;
 	case API_FLAG:
 		api_put(f, rec, full ? api_get(f, rec) | f->bits : 0);
@@ -497,6 +506,36 @@ static void more_errors_than_can_be_noted_are_told_of(void **state)
 	assert_true(s->errors.more);
 }
 
+/* ---- masks ---- */
+
+static void a_mask_is_an_array_of_names(void **state)
+{
+	static const struct api_field fields[] = {
+	    {"kinds", "Kinds.", API_NAMES, 0, API_AT(struct msg_conn_add, flags),
+	     .value = api_holder_kind, .last = 3},
+	};
+	static const struct api_schema masked = {.name = "Masked",
+	                                         .about = "For this test.",
+	                                         .desc = &msg_conn_add_desc,
+	                                         API_FIELDS(fields)};
+	struct msg_conn_add in = {.flags = 1 << 1 | 1 << 3}, out;
+	struct scene *s = *state;
+	json_t *doc = api_encode(&masked, &in);
+	char *text = json_dumps(doc, JSON_COMPACT);
+
+	assert_string_equal(text, "{\"kinds\":[\"agent\",\"vendor\"]}");
+	assert_int_equal(api_decode(&masked, API_REQUEST, doc, &out, &s->room, &s->errors), 0);
+	assert_int_equal(out.flags, in.flags);
+	json_decref(doc);
+	free(text);
+	doc = json_pack("{s:[s, s, i]}", "kinds", "app", "robot", 7);
+	assert_int_equal(api_decode(&masked, API_REQUEST, doc, &out, &s->room, &s->errors),
+	                 RK_E_INVALID);
+	assert_int_equal(s->errors.count, 2);
+	assert_string_equal(s->errors.at[0].pointer, "/kinds/1");
+	json_decref(doc);
+}
+
 /* ---- cursors ---- */
 
 static void a_cursor_reads_back_and_is_good_for_its_list_only(void **state)
@@ -590,6 +629,7 @@ int main(void)
 	    cmocka_unit_test(the_operation_itself_fills_what_it_stands_for),
 	    cmocka_unit_test(a_name_that_may_be_a_secret_is_not_shown),
 	    cmocka_unit_test(more_errors_than_can_be_noted_are_told_of),
+	    cmocka_unit_test(a_mask_is_an_array_of_names),
 	    cmocka_unit_test(a_cursor_reads_back_and_is_good_for_its_list_only),
 	    cmocka_unit_test(the_document_is_whole),
 	};
