@@ -45,7 +45,6 @@ ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
 DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson) -ldl -lpthread
-DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp jansson) -ldl -lpthread
 CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
@@ -204,10 +203,9 @@ analyze:
 asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli mgmt search contain trust courier guide \
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli api mgmt search contain trust courier guide \
 		proxy egress strict hostile mask websocket frontend lifecycle
 	@tests/npm.sh
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli api proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
 	@tests/deps.sh --bench

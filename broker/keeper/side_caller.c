@@ -6,6 +6,7 @@
 #include "base/ipaddr.h"
 #include "keeper/control.h"
 #include "keeper/keeper_int.h"
+#include "keeper/manage.h"
 #include "keeper/mgmt_auth.h"
 
 enum {
