@@ -67,6 +67,7 @@ static void openapi(struct router *r, const struct server_request *q, struct rk_
 static const struct page pages[] = {
     {"/healthz", false, health, NULL},
     {"/openapi.json", false, openapi, NULL},
+    {"/confirm/", true, page_confirm, page_confirm},
 };
 
 static const struct page *page_of(struct rk_slice path)

@@ -69,6 +69,9 @@ void operation_tick(struct router *r, struct call *c);
 /* True: this path is a page's, and the request is answered or will be. */
 bool page_request(struct router *r, const struct server_request *q, struct rk_slice path);
 
+/* confirm.c: the pages behind the link in a mail, for GET and POST. */
+void page_confirm(struct router *r, const struct server_request *q, struct rk_slice path);
+
 /* "GET, HEAD": what a page's path can be asked for; NULL: it is no page. */
 const char *page_methods(struct rk_slice path);
 

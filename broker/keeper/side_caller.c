@@ -100,6 +100,7 @@ static void nobody(struct side_caller *c, const struct msg_caller *m)
 
 	memcpy(ip.b, m->client_ip, sizeof ip.b);
 	rk_ip_format(&ip, text);
+	memcpy(c->caller.client_ip, m->client_ip, sizeof c->caller.client_ip);
 	c->caller.role = ROLE_NOBODY;
 	snprintf(c->caller.actor, sizeof c->caller.actor, "ip:%s", text);
 }
