@@ -7,7 +7,7 @@
 
 #include "api/operation.h"
 
-enum { API_CURSOR_LAST = MSG_MAX_NAME, API_CURSOR_MAX = 100 };
+enum { API_CURSOR_LAST = MSG_MAX_HOLDER, API_CURSOR_MAX = 128 };
 
 /* The text, with a NUL. `last`: at most API_CURSOR_LAST bytes. */
 void api_cursor_write(const struct api_op *op, struct rk_slice last, char out[API_CURSOR_MAX]);

@@ -21,6 +21,13 @@ extern const struct api_schema api_expiry_new;    /* msg_key_extend */
 extern const struct api_schema api_grant;         /* msg_grant, shown */
 extern const struct api_schema api_grant_new;     /* msg_grant, sent */
 
+/* fields_trust.c */
+extern const struct api_schema api_holder;         /* msg_holder_info */
+extern const struct api_schema api_holder_change;  /* msg_holder_set */
+extern const struct api_schema api_trusted_ip;     /* msg_trust_info */
+extern const struct api_schema api_trusted_ip_new; /* msg_trust_add */
+const char *api_trust_state(unsigned state);
+
 /* fields_status.c */
 extern const struct api_schema api_status; /* msg_status */
 

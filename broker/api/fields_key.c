@@ -121,6 +121,8 @@ static const struct api_field relay_key_fields[] = {
     {"last_used_at", "Since the broker's start; null: not used.", API_TIME, API_NULL,
      KEY(last_used_ms)},
     {"in_flight", "Requests of it that run now.", API_INTEGER, 0, KEY(in_flight)},
+    {"trusted_only", "Only from addresses that its holder is trusted at.", API_FLAG, 0,
+     KEY(flags), .bits = KEY_TRUSTED_ONLY},
     {"limits", "Of the key as a whole.", API_GROUP, 0, .object = &limits_of_key},
     {"revision", "Counts its changes; in quotes it is the ETag.", API_INTEGER, 0,
      KEY(revision)},
@@ -169,6 +171,12 @@ static const struct api_field relay_key_new_fields[] = {
     {"ttl_seconds", "Its life from now on. This or expires_at, or none: for ever.", API_SECONDS,
      API_NULL, ISSUE(ttl_ms), .min = 1},
     {"expires_at", "Its end.", API_TIME, API_NULL, ISSUE(expires_ms)},
+    {"trusted_only",
+     "Only from addresses that its holder is trusted at: so is a person's or "
+     "vendor's key without allowed_ips and any_ip.",
+     API_FLAG, 0, ISSUE(flags), .bits = KEY_TRUSTED_ONLY},
+    {"any_ip", "From any address, a person's or vendor's key too.", API_FLAG, 0, ISSUE(flags),
+     .bits = KEY_ANY_IP},
     {"limits", "Of the key as a whole.", API_GROUP, API_NULL, .object = &limits_new},
 };
 const struct api_schema api_relay_key_new = {

@@ -76,7 +76,8 @@ struct api_ops {
 		(table), sizeof(table) / sizeof((table)[0])                                    \
 	}
 
-extern const struct api_ops api_ops_status, api_ops_conn, api_ops_key, api_ops_audit;
+extern const struct api_ops api_ops_status, api_ops_conn, api_ops_key, api_ops_audit,
+    api_ops_trust;
 
 /* Each operation in turn: NULL in, the first one out; NULL after the last. */
 const struct api_op *api_op_next(const struct api_op *op);
