@@ -58,7 +58,7 @@ static const struct api_op operations[] = {
      .may = MAY_READ, .shows = &api_holder, QUERY(holder_query),
      .after = API_PLACE(struct msg_holder_list, after),
      .last = API_PLACE(struct msg_holder_info, ref),
-     .limit = API_PLACE(struct msg_holder_list, limit), .also = {404}},
+     .limit = API_PLACE(struct msg_holder_list, limit)},
     {"getHolder", "GET", "/api/v1/holders/{id}", HOLDERS, .summary = "One holder",
      .command = MSG_HOLDER_GET, HOLDER, .may = MAY_READ, PATH(holder_by_ref)},
     {"updateHolder", "PATCH", "/api/v1/holders/{id}", HOLDERS, .summary = "Where its mail goes",

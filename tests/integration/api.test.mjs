@@ -37,6 +37,13 @@ const newConnection = (more) => api.ok('createConnection', { body: connectionBod
 const keyBody = (conn, more = {}) => ({ holder: { kind: 'vendor', name: 'acme' }, grants: [{ connection_id: conn, ...ALL }], ...more });
 const newKey = (conn, more) => api.ok('createRelayKey', { body: keyBody(conn, more) });
 
+/** An address of a holder of its own: whoever has been given one is not trusted at the test's. */
+async function newAddress(address = '198.51.100.0/24') {
+  const holder = { kind: 'vendor', name: `ips-${++serial}` };
+  await newKey((await newConnection()).id, { holder });
+  return api.ok('createTrustedIp', { body: { holder: `vendor:${holder.name}`, address } });
+}
+
 /** Fails unless the answer is a problem with this status and code. */
 function problem(got, status, code) {
   assert.equal(got.status, status, got.text);
@@ -46,6 +53,50 @@ function problem(got, status, code) {
 }
 
 /* ---- resources ---- */
+
+test('holders are listed, shown, given an address for mail, and revoked with all their keys', async () => {
+  const conn = await newConnection();
+  const holder = { kind: 'person', name: `ada-${++serial}` };
+  const at = `person:${holder.name}`;
+  const keys = [await newKey(conn.id, { holder }), await newKey(conn.id, { holder, any_ip: true })];
+  assert.deepEqual(keys.map((k) => k.trusted_only), [true, false]);
+  const shown = await api.ok('getHolder', { at });
+  assert.deepEqual([shown.id, shown.kind, shown.email, shown.keys, shown.live_keys], [at, 'person', null, 2, 2]);
+  const changed = await api.run('updateHolder', { at, body: { email: 'ada@example.com' }, headers: { 'if-match': `"${shown.revision}"` } });
+  assert.deepEqual([changed.json.email, changed.headers.etag], ['ada@example.com', `"${shown.revision + 1}"`]);
+  problem(await api.run('updateHolder', { at, body: { email: 'no address' } }), 422, 'invalid');
+  assert.equal((await api.ok('updateHolder', { at, body: { email: null } })).email, null);
+  const people = await api.ok('listHolders', { query: 'kind=person&limit=200' });
+  assert.ok(people.data.every((h) => h.kind === 'person') && people.data.some((h) => h.id === at));
+  problem(await api.run('listHolders', { query: 'kind=robot' }), 422);
+  await newKey(conn.id, { holder: { kind: 'app', name: 'web' } });
+  const first = await api.ok('listHolders', { query: 'limit=1' });
+  assert.notEqual((await api.ok('listHolders', { query: `limit=1&cursor=${first.next_cursor}` })).data[0].id, first.data[0].id);
+  assert.equal((await api.ok('revokeHolder', { at })).revoked, 2);
+  for (const k of keys) assert.equal((await api.ok('getRelayKey', { at: k.id })).state, 'revoked');
+  assert.equal((await api.ok('getHolder', { at })).live_keys, 0);
+});
+
+test('addresses of a holder are added, approved, listed and removed', async () => {
+  const conn = await newConnection();
+  const holder = { kind: 'vendor', name: `ips-${++serial}` };
+  await newKey(conn.id, { holder });
+  const at = `vendor:${holder.name}`;
+  const made = await api.run('createTrustedIp', { body: { holder: at, address: '203.0.113.0/24' } });
+  assert.deepEqual([made.status, made.json.state, made.json.trusted_by, made.json.address], [201, 'trusted', 'manager', '203.0.113.0/24']);
+  const { id } = made.json;
+  assert.deepEqual(await api.ok('getTrustedIp', { at: id }), made.json);
+  assert.deepEqual(await api.ok('approveTrustedIp', { at: id }), made.json);
+  problem(await api.run('createTrustedIp', { body: { holder: at, address: '0.0.0.0/0' } }), 422, 'invalid');
+  problem(await api.run('createTrustedIp', { body: { holder: 'vendor:nobody', address: '203.0.113.1' } }), 404);
+  assert.ok((await api.ok('listTrustedIps', { query: `holder=${encodeURIComponent(at)}&state=trusted&limit=200` })).data.some((t) => t.id === id));
+  problem(await api.run('listTrustedIps', { query: 'holder=vendor%3Anobody' }), 404);
+  problem(await api.run('listTrustedIps', { query: 'state=removed' }), 422);
+  problem(await api.run('listApprovals', { query: 'key=key_000000000000' }), 404);
+  assert.deepEqual((await api.ok('listApprovals')).data, []);
+  assert.equal((await api.ok('deleteTrustedIp', { at: id })).state, 'removed');
+  problem(await api.run('getTrustedIp', { at: id }), 404, 'not_found');
+});
 
 test('a connection is made, shown, listed, rotated, frozen and removed, and its secret never comes back', async () => {
   const made = await api.run('createConnection', { body: connectionBody({ provider: 'openai', auth: ['header:x-key:Token '] }) });
@@ -299,6 +350,8 @@ function example(op) {
     setClientCertificate: { certificate: 'x', private_key: 'x' },
     setEgressProxy: { url: 'none' },
     extendRelayKey: { ttl_seconds: 60 },
+    updateHolder: { email: 'ada@example.com' },
+    createTrustedIp: { holder: 'person:nobody', address: '192.0.2.1' },
   };
   assert.ok(op.operationId in bodies, `no example of a body of ${op.operationId}`);
   return bodies[op.operationId];
@@ -384,7 +437,7 @@ test('every operation refuses parameters that it does not know, or that are ther
     const options = { at: 'x', ...(op.requestBody ? { body: example(op) } : {}) };
     problem(await api.run(op.operationId, { ...options, query: 'nope=1' }), 400, 'bad_parameter');
     for (const p of op.parameters.filter((q) => q.in === 'query')) {
-      const value = { limit: '5', cursor: 'x', live: 'true', status: '200', since: '2030-01-01', until: '2030-01-01', format: 'csv', force: 'true' }[p.name] ?? 'x';
+      const value = { limit: '5', cursor: 'x', live: 'true', state: 'pending', status: '200', since: '2030-01-01', until: '2030-01-01', format: 'csv', force: 'true' }[p.name] ?? 'x';
       problem(await api.run(op.operationId, { ...options, query: `${p.name}=${value}&${p.name}=${value}` }), 400, 'bad_parameter');
       if (p.schema.type !== 'string') problem(await api.run(op.operationId, { ...options, query: `${p.name}=%21` }), 422);
     }
@@ -394,7 +447,7 @@ test('every operation refuses parameters that it does not know, or that are ther
 
 test('an object that there is not is 404 for every operation', async () => {
   for (const op of api.operations.filter((o) => o.path.includes('{id}'))) {
-    const at = op.tags[0] === 'Relay keys' ? 'key_000000000000' : 'conn_000000000000';
+    const at = { 'Relay keys': 'key_000000000000', Holders: 'person:nobody', 'Trusted addresses': 'ip_4000000' }[op.tags[0]] ?? 'conn_000000000000';
     problem(await api.run(op.operationId, { at, ...(op.requestBody ? { body: example(op) } : {}) }), 404, 'not_found');
     problem(await api.run(op.operationId, { at: '%', query: '', ...(op.requestBody ? { body: example(op) } : {}) }), 404);
   }
@@ -403,8 +456,9 @@ test('an object that there is not is 404 for every operation', async () => {
 test('a change of what somebody else has changed meanwhile is refused', async () => {
   const conn = await newConnection();
   const key = await newKey(conn.id);
+  const ip = await newAddress();
   for (const op of api.operations.filter((o) => o.parameters.some((p) => p.name === 'If-Match'))) {
-    const at = op.tags[0] === 'Relay keys' ? key.id : conn.id;
+    const at = { 'Relay keys': key.id, Holders: 'vendor:acme', 'Trusted addresses': ip.id }[op.tags[0]] ?? conn.id;
     const body = op.requestBody ? { body: example(op) } : {};
     for (const tag of ['"4711"', '"x"', '"0"']) problem(await api.run(op.operationId, { at, ...body, headers: { 'if-match': tag } }), 412, 'stale');
     for (const tag of ['4711', 'W/"1"', '"1", "2"', '"']) problem(await api.run(op.operationId, { at, ...body, headers: { 'if-match': tag } }), 400, 'bad_if_match');

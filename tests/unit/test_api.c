@@ -223,10 +223,14 @@ static void fill_objects(struct scene *s, const struct api_field *f, void *rec)
 
 static void fill_schema(struct scene *s, const struct api_schema *schema, void *rec, bool full)
 {
-	for (unsigned i = 0; i < schema->count; i++)
+	uint32_t set = 0;
+
+	for (unsigned i = 0; i < schema->count; i++) {
 		fill_field(s, &schema->fields[i], rec, full);
+		set |= schema->fields[i].set;
+	}
 	if (schema->partial)
-		memset((char *)rec + schema->set_offset, 0xff, sizeof(uint32_t));
+		memcpy((char *)rec + schema->set_offset, &set, sizeof set);
 }
 
 /* A value that the member can have; strings and lists are as full_record() made them. */
