@@ -98,14 +98,14 @@ test('a link that was mailed to the former address is void', async () => {
 });
 
 test('with the rule off only presets are trusted on the spot', async () => {
-  await broker.json(['settings', 'set', '--trust-first-ip', 'off', '--trust-preset', '198.51.100.0/24']);
+  await broker.json(['settings', 'set', '--trust-first-ip', 'no', '--trust-preset', '198.51.100.0/24']);
   try {
     const { key } = await broker.issueKey('mock', { holder: 'person:preset' });
     assert.equal((await from('203.0.113.1', key)).status, 423);
     assert.equal((await from('198.51.100.7', key)).status, 200);
     assert.equal((await from('203.0.113.1', key)).status, 423);
   } finally {
-    await broker.json(['settings', 'set', '--trust-first-ip', 'on']);
+    await broker.json(['settings', 'set', '--trust-first-ip', 'yes']);
   }
 });
 
