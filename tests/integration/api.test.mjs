@@ -24,7 +24,8 @@ before(async () => {
   broker = await Broker.start({ relays: 1 });
   dir = broker.dir;
   upstream = await startUpstream({ dir, key: SECRET });
-  for (const role of ROLES) tokens[role] = await managementKey(broker, role);
+  await broker.addConnection('bounds', upstream);
+  for (const role of ROLES) tokens[role] = await managementKey(broker, role, role === 'provisioner' ? ['--conn', 'bounds', '--method', 'GET', '--path', '/v1/*'] : []);
   api = await new Api(broker, tokens.admin).open();
 });
 after(async () => {

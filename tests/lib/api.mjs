@@ -106,6 +106,6 @@ export class Api {
 }
 
 /** A management key of that role. */
-export async function managementKey(broker, role = 'admin') {
-  return (await broker.json(['mgmt', 'issue', '--role', role, '--name', `test-${role}`])).key;
+export async function managementKey(broker, role = 'admin', bounds = []) {
+  return (await broker.json(['mgmt', 'issue', '--role', role, '--name', `test-${role}`, ...bounds])).key;
 }
