@@ -147,7 +147,7 @@ struct msg_key_info {
 	uint32_t max_concurrent;
 	uint64_t revision;
 	struct rk_slice minted_by; /* id of a management key; empty: none */
-	uint32_t flags; /* enum key_flags */
+	uint32_t flags;            /* enum key_flags */
 };
 
 enum audit_mode { AUDIT_MODE_LIST = 1, AUDIT_MODE_TAIL = 2, AUDIT_MODE_EXPORT = 3 };

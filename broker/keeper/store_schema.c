@@ -85,9 +85,9 @@ static const char version_3[] = "CREATE TABLE egress("
  * counts how often a connection was pointed elsewhere, and says for which of these a credential
  * was given (store_credential.h). Flags of a relay key: enum key_flags; minted_by is
  * management_key.n, 0 for none. Addresses are 16 bytes, with so many bits that count. A holder
- * is settled once it has had a trusted address: then no other one is its first. What is sent out
- * waits in the outbox until the other
- * side has it. An idempotency row says which object a change made, not what it answered.
+ * is settled once it has had a trusted address: then no other one is its first. What is sent
+ * out waits in the outbox until the other side has it. An idempotency row says which object a
+ * change made, not what it answered.
  */
 static const char version_4[] =
     "ALTER TABLE conn ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"

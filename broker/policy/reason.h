@@ -42,7 +42,7 @@ enum reason {
 	/* 429: per minute or per day; at once */
 	REASON_RATE_LIMITED,
 	REASON_CONCURRENCY_LIMITED,
-	REASON_IP_UNCONFIRMED, /* 423: an address that its holder was not trusted at yet */
+	REASON_IP_UNCONFIRMED,  /* 423: an address that its holder was not trusted at yet */
 	REASON_TRAFFIC_STOPPED, /* 403: the panic switch */
 	REASON_COUNT
 };
