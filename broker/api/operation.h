@@ -22,7 +22,8 @@ enum api_shape {
 };
 
 enum api_op_trait {
-	API_KEYED = 1,  /* takes Idempotency-Key */
+	API_KEYED =
+	    1, /* takes Idempotency-Key; containment does not: twice is as good as once */
 	API_MATCH = 2,  /* takes If-Match */
 	API_SLOW = 4,   /* may take minutes */
 	API_SEALED = 8, /* works without a token */

@@ -51,7 +51,7 @@ static const struct api_op operations[] = {
      .body = &api_secret_new, PATH(by_rotate)},
     {"freezeConnection", "POST", "/api/v1/connections/{id}/freeze", TAG,
      .summary = "Refuses every request to it at once, those in flight too",
-     .command = MSG_CONN_STATE, ANSWERS, .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE,
+     .command = MSG_CONN_STATE, ANSWERS, .traits = API_MATCH, .may = MAY_OPERATE,
      PATH(by_state)},
     {"unfreezeConnection", "POST", "/api/v1/connections/{id}/unfreeze", TAG,
      .summary = "Lets requests to it through again", .command = MSG_CONN_STATE, ANSWERS,

@@ -41,7 +41,7 @@ static const struct api_op operations[] = {
      .command = MSG_KEY_GET, ANSWERS, .may = MAY_READ, PATH(by_ref), .also = {409}},
     {"revokeRelayKey", "POST", "/api/v1/relay-keys/{id}/revoke", TAG,
      .summary = "Revokes it at once, for requests in flight too", .command = MSG_KEY_REVOKE,
-     ANSWERS, .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE, PATH(by_ref), .also = {409}},
+     ANSWERS, .traits = API_MATCH, .may = MAY_OPERATE, PATH(by_ref), .also = {409}},
     {"extendRelayKey", "POST", "/api/v1/relay-keys/{id}/extend", TAG,
      .summary = "Sets another end, sooner or later", .command = MSG_KEY_EXTEND, ANSWERS,
      .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE, .body = &api_expiry_new,
