@@ -68,12 +68,12 @@ enum { TEXT_MAX = 32 << 20, TOKENS_AT_ONCE = 100 };
 
 const char cli_leak_usage[] =
     "usage: relaykey leak FILE|- [--source TEXT] [--json]\n"
-    "  Finds relay keys in any text (a log, a diff, an export of a chat) and revokes those "
-    "that\n"
-    "  were issued here. --source says where it was found, for the audit log.\n";
+    "  Finds relay keys and management keys in any text (a log, a diff, an export of a chat)\n"
+    "  and revokes those that were issued here. --source says where it was found, for the\n"
+    "  audit log.\n";
 
 struct leak_batch {
-	char payload[TOKENS_AT_ONCE * (RELAY_KEY_MAX + 1)];
+	char payload[TOKENS_AT_ONCE * (KEY_SCAN_MAX + 1)];
 	char items[MSG_MAX_LEAK_ITEMS];
 	size_t payload_n, items_n;
 	unsigned count, found, revoked;
@@ -163,7 +163,8 @@ static int report(struct cli *c, struct rk_slice text, struct rk_slice source)
 		status = send_batch(c, &b);
 	rk_wipe(b.payload, sizeof b.payload);
 	if (!status && !b.found)
-		return cli_fail(CLI_FAILED, "there is no relay key in it");
+		return cli_fail(CLI_FAILED,
+		                "there is no relay key in it, and no management key");
 	if (!status && !c->json)
 		printf("%u keys, %u revoked by this. The real keys are untouched.\n", b.found,
 		       b.revoked);

@@ -11,7 +11,7 @@ static size_t word_n(struct rk_slice text, size_t from)
 {
 	size_t n = 0;
 
-	while (from + n < text.n && n <= RELAY_KEY_MAX &&
+	while (from + n < text.n && n <= KEY_SCAN_MAX &&
 	       is_word((unsigned char)text.p[from + n]))
 		n++;
 	return n;
@@ -21,6 +21,7 @@ struct rk_slice key_scan_next(struct rk_slice text, size_t *at)
 {
 	while (*at < text.n) {
 		const char *found = memmem(text.p + *at, text.n - *at, "rk_", 3);
+		struct mgmt_key mgmt;
 		struct relay_key key;
 		struct rk_slice word;
 		size_t from;
@@ -29,7 +30,7 @@ struct rk_slice key_scan_next(struct rk_slice text, size_t *at)
 			break;
 		from = (size_t)(found - text.p);
 		word = rk_slice(found, word_n(text, from));
-		if (relay_key_parse(word, &key) == 0) {
+		if (relay_key_parse(word, &key) == 0 || mgmt_key_parse(word, &mgmt) == 0) {
 			*at = from + word.n;
 			return word;
 		}

@@ -1,10 +1,12 @@
 /*
- * Relay keys in any text: a log, an export of a chat, a diff. Pure.
+ * Relay keys and management keys in any text: a log, an export of a chat, a diff. Pure.
  */
 #ifndef POLICY_KEY_SCAN_H
 #define POLICY_KEY_SCAN_H
 
-#include "policy/relay_key.h"
+#include "policy/mgmt_key.h"
+
+enum { KEY_SCAN_MAX = MGMT_KEY_MAX }; /* the longer ones */
 
 /*
  * The next key of good shape and checksum at or behind *at; *at moves behind it. Empty: none.

@@ -34,10 +34,12 @@ static void check_scan(struct rk_slice text)
 
 	while ((key = key_scan_next(text, &at)).n) {
 		struct relay_key parsed;
+		struct mgmt_key mgmt;
 
 		REQUIRE(at > before && at <= text.n);
 		REQUIRE(key.p >= text.p && key.p + key.n <= text.p + text.n);
-		REQUIRE(relay_key_parse(key, &parsed) == 0);
+		REQUIRE(key.n <= KEY_SCAN_MAX);
+		REQUIRE(relay_key_parse(key, &parsed) == 0 || mgmt_key_parse(key, &mgmt) == 0);
 		before = at;
 	}
 	REQUIRE(at == text.n);

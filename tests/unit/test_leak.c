@@ -235,6 +235,22 @@ static void test_keys_are_found_in_any_text(void **state)
 	assert_int_equal(at, strlen(text));
 }
 
+static void test_management_keys_are_found_too(void **state)
+{
+	char key[MGMT_KEY_MAX + 1], text[512];
+	struct mgmt_key made;
+	size_t at = 0;
+
+	(void)state;
+	for (enum mgmt_role role = ROLE_ADMIN; role <= ROLE_PROVISIONER; role++, at = 0) {
+		key[mgmt_key_generate(role, key, &made)] = '\0';
+		snprintf(text, sizeof text, "%s0 %.*s TOKEN=%s", key, (int)strlen(key) - 1, key,
+		         key);
+		assert_true(rk_slice_is(key_scan_next(rk_str(text), &at), key));
+		assert_int_equal(text[at], '\0');
+	}
+}
+
 /* ---- reports ---- */
 
 static struct world_key keys[3];
@@ -564,6 +580,7 @@ int main(void)
 	    cmocka_unit_test(test_a_plain_list_is_lines_or_one_member),
 	    cmocka_unit_test(test_bodies_that_say_something_else_are_refused),
 	    cmocka_unit_test(test_keys_are_found_in_any_text),
+	    cmocka_unit_test(test_management_keys_are_found_too),
 	    TEST(test_a_signed_report_revokes_what_is_ours_and_says_so),
 	    TEST(test_the_same_report_again_changes_nothing_and_tells_nobody),
 	    TEST(test_without_a_good_signature_nobody_is_heard),
