@@ -50,7 +50,7 @@ void cli_print_usage(FILE *out);
 /* "relaykey: <text>" on standard error; returns `status`. */
 int cli_fail(int status, const char *fmt, ...) RK_PRINTF(2, 3);
 
-/* The usage, and examples of "conn add". */
+/* The usage, and the examples of "conn add". */
 void cli_print_help(FILE *out, const char *command, const char *usage);
 
 /* Runs one command, or prints its usage for --help and after a usage error. */
@@ -154,8 +154,7 @@ int cli_show_issued_key(struct cli *c, const struct msg_key_info *k);
 int cli_key_update(struct cli *c, int argc, char **argv);
 int cli_key_mint(struct cli *c, int argc, char **argv);
 extern const char cli_key_update_usage[], cli_key_mint_usage[];
-/* ---- cmd_credential.c ---- */
-/* ---- cmd_credential.c, cmd_update.c ---- */
+
 /* ---- cmd_credential.c, cmd_update.c, cmd_probe.c ---- */
 
 int cli_conn_versions(struct cli *c, int argc, char **argv);
@@ -166,23 +165,17 @@ int cli_conn_test(struct cli *c, int argc, char **argv);
 
 /* ---- commands ---- */
 
-extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[];
-extern const struct cli_command cli_settings_commands[], cli_webhook_commands[],
-    cli_delivery_commands[];
-extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_audit_commands[],
-    cli_mgmt_commands[], cli_user_commands[];
-extern const struct cli_command cli_holder_commands[], cli_trust_commands[];
-int cli_approvals(struct cli *c, int argc, char **argv);
-extern const char cli_approvals_usage[];
+extern const struct cli_command cli_conn_commands[], cli_key_commands[], cli_holder_commands[],
+    cli_trust_commands[], cli_mgmt_commands[], cli_user_commands[], cli_settings_commands[],
+    cli_webhook_commands[], cli_delivery_commands[], cli_audit_commands[];
 int cli_setup(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_key_revoke(struct cli *c, int argc, char **argv);
-int cli_completion(struct cli *c, int argc, char **argv);
-extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[],
-    cli_completion_usage[];
 int cli_panic(struct cli *c, int argc, char **argv);
 int cli_leak(struct cli *c, int argc, char **argv);
+int cli_approvals(struct cli *c, int argc, char **argv);
+int cli_completion(struct cli *c, int argc, char **argv);
 extern const char cli_setup_usage[], cli_status_usage[], cli_revoke_usage[], cli_panic_usage[],
-    cli_leak_usage[];
+    cli_leak_usage[], cli_approvals_usage[], cli_completion_usage[];
 
 #endif
