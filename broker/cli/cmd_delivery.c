@@ -141,10 +141,10 @@ const struct cli_command cli_delivery_commands[] = {
     {"list", delivery_list,
      "usage: relaykey delivery list [--webhook NAME|ID] [--kind mail|webhook]\n"
      "           [--state waiting|sent|failed] [--limit N] [--json]\n"
-     "What was and is to be sent, the newest first (50 unless --limit says otherwise).\n"},
+     "  What was and is to be sent, the newest first (50 unless --limit says otherwise).\n"},
     {"show", delivery_show, "usage: relaykey delivery show ID [--json]\n"},
     {"replay", delivery_replay,
      "usage: relaykey delivery replay ID [--json]\n"
-     "Sends once more what failed for good, or was sent.\n"},
+     "  Sends once more what failed for good, or was sent.\n"},
     {NULL, NULL, NULL},
 };

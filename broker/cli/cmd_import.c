@@ -24,9 +24,7 @@ const char cli_import_usage[] =
     "  --write or --in-place.\n"
     "  Without --method and --path the relay key may do what the provider's applications\n"
     "  usually need, which is said; an account's administration is left out where it has\n"
-    "  paths of its own.\n"
-    "example: relaykey import .env --dry-run\n"
-    "         relaykey import .env --holder app:shop --env production --write .env.relay\n";
+    "  paths of its own.\n";
 
 /* ---- options ---- */
 

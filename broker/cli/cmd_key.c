@@ -369,6 +369,7 @@ const struct cli_command cli_key_commands[] = {
      "           [--deny-query Q]... [--ttl 7d | --expires DATE] [--ip CIDR]... [--env E]\n"
      "           [--trusted-only | --any-ip] [--name N] [--rate 60/min] [--rate 10000/day]\n"
      "           [--concurrent N] [--json]\n"
+     "       relaykey key issue --honey --holder KIND:NAME [--name N] [--json]\n"
      "  KIND is app, agent, person or vendor. What is not allowed by --method and --path is\n"
      "  refused; '*' is every method, '/**' every path. Several --conn, each followed by\n"
      "  its own --method, --path and --deny-query, make several grants. --rate and\n"
@@ -376,7 +377,8 @@ const struct cli_command cli_key_commands[] = {
      "  --trusted-only: only from addresses that the holder is trusted at: the first one, "
      "then\n"
      "  each that was confirmed. A person's or vendor's key is so unless --ip or --any-ip is\n"
-     "  given.\n"},
+     "  given.\n"
+     "  --honey: a key that is never valid, to be planted; its use raises an alert.\n"},
     {"mint", cli_key_mint, cli_key_mint_usage},
     {"list", key_list,
      "usage: relaykey key list [--conn NAME] [--holder KIND:NAME] [--live] [--limit N] "

@@ -302,8 +302,9 @@ const struct cli_command cli_settings_commands[] = {
      "           [--trust-first-ip yes|no] [--trust-preset PREFIX|none ...]\n"
      "           [--mails-per-key-day N] [--confirm-ttl SPAN] [--leak-key ID=FILE|none ...]\n"
      "           [--json]\n"
-     "What is not given stays as it is; a list is given as a whole. An empty value removes a\n"
-     "text. Where mail goes is changed together with the password, which is never shown.\n"},
+     "  What is not given stays as it is; a list is given as a whole. An empty value removes\n"
+     "  a text. Where mail goes is changed together with the password, which is never "
+     "shown.\n"},
     {"test-mail", settings_test_mail,
      "usage: relaykey settings test-mail [ADDRESS] [--json]\n"},
     {NULL, NULL, NULL},

@@ -301,7 +301,7 @@ const struct cli_command cli_webhook_commands[] = {
     {"add", webhook_add,
      "usage: relaykey webhook add NAME --url https://HOST[:PORT]/PATH [--event EVENT ...]\n"
      "           [--ca FILE] [--allow-private] [--json]\n"
-     "Prints the signing secret, once. Without --event it is told of everything.\n"},
+     "  Prints the signing secret, once. Without --event it is told of everything.\n"},
     {"list", webhook_list, "usage: relaykey webhook list [--json]\n"},
     {"show", webhook_show, "usage: relaykey webhook show NAME|ID [--json]\n"},
     {"update", webhook_update,
@@ -311,8 +311,8 @@ const struct cli_command cli_webhook_commands[] = {
      "[--json]\n"},
     {"rotate", webhook_rotate,
      "usage: relaykey webhook rotate NAME|ID [--json]\n"
-     "Makes a new signing secret and prints it, once; the former one signs nothing any "
-     "more.\n"},
+     "  Makes a new signing secret and prints it, once; the former one signs nothing any\n"
+     "  more.\n"},
     {"test", webhook_test, "usage: relaykey webhook test NAME|ID [--json]\n"},
     {"remove", webhook_remove, "usage: relaykey webhook remove NAME|ID [--json]\n"},
     {NULL, NULL, NULL},

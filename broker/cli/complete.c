@@ -11,7 +11,6 @@ const char cli_completion_usage[] =
     "usage: relaykey completion bash|zsh|fish\n"
     "  Prints a script that completes commands, options, and names of connections and ids of\n"
     "  relay keys as the broker has them.\n"
-    "example: relaykey completion bash > /etc/bash_completion.d/relaykey\n"
     "         relaykey completion zsh > /usr/local/share/zsh/site-functions/_relaykey\n"
     "         relaykey completion fish > ~/.config/fish/completions/relaykey.fish\n";
 
