@@ -423,6 +423,7 @@ test('each command has help with an example, and a section of a manual page that
   const out = join(dir, 'man');
   execFileSync(join(ROOT, 'provisioning/man/build'), [relaykey, out]);
   for (const { name, usages } of await commands()) {
+    assert.ok(existsSync(join(ROOT, `provisioning/man/relaykey-${name}.in`)), `prose for relaykey-${name}(1)`);
     const page = readFileSync(join(out, `relaykey-${name}.1`), 'utf8');
     for (const { words, usage } of usages) {
       assert.ok(page.includes(`\n.Ss relaykey ${words.join(' ')}\n`), `${words.join(' ')} in relaykey-${name}(1)`);
