@@ -54,6 +54,16 @@ check 'every header stands alone' "$(printf '%s\n' "$sources" | grep '\.h$' | wh
 	# shellcheck disable=SC2046
 	cc -std=gnu17 -D_GNU_SOURCE -DSQLITE_HAS_CODEC -Ibroker -I. -Itests $(pkg-config --cflags libevent libp11 p11-kit-1 sqlcipher) -fsyntax-only -x c "$h" 2>/dev/null || echo "$h"
 done)"
+# a quoted name is one between @
+quoted() { tr '\140' '@' <"$1" | grep -oE "$2"; }
+check 'the proofs that README names and the files that ARCHITECTURE names are there' "$({
+	quoted README.md '@test_[a-z0-9_]+@' | sed 's|@\(.*\)@|tests/unit/\1.c|'
+	quoted README.md '@fuzz_[a-z0-9_]+@' | sed 's|@\(.*\)@|tests/fuzz/\1.c|'
+	quoted broker/ARCHITECTURE.md '@[a-z]+/[a-z0-9_]+\.[ch]@' | sed 's|@\(.*\)@|broker/\1|'
+} | sort -u | while read -r f; do [ -e "$f" ] || [ -e "${f#broker/}" ] || echo "$f"; done
+quoted README.md 'suites? @[a-z-]+@((,| and) @[a-z-]+@)*' | grep -oE '@[a-z-]+@' | sort -u | tr -d @ | while read -r suite; do
+	grep -qE "^[[:space:]]$suite\)" tests/run || echo "suite $suite"
+done)"
 check 'every fuzz target has a corpus' "$(for f in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$f" .c)
 	[ -n "$(ls "tests/corpus/${name#fuzz_}" 2>/dev/null)" ] || echo "$f"
