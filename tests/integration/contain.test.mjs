@@ -152,6 +152,19 @@ test('leaked keys are found in any text and revoked; others and wrong ones are t
   assert.match(nothing.stderr, /no relay key in it/);
 });
 
+test('a management key in it is revoked as well, and one of another broker is not known', async () => {
+  const key = await broker.json(['mgmt', 'issue', '--role', 'operator', '--name', 'leaky']);
+  const other = await broker.json(['mgmt', 'issue', '--role', 'auditor', '--name', 'kept']);
+  const verdicts = await broker.lines(['leak', '-', '--source', 'chat'], `TOKEN=${key.key}, ${other.key}x`);
+  assert.deepEqual(verdicts.map((v) => [v.id, v.finding]), [[key.id, 'revoked']]);
+  assert.deepEqual((await broker.lines(['leak', '-'], key.key)).map((v) => v.finding), ['over']);
+  const state = async ({ id }) => (await broker.json(['mgmt', 'show', id])).state;
+  assert.deepEqual([await state(key), await state(other)], ['revoked', 'active']);
+  const rows = (await audit()).filter((r) => r.action === 'key.leaked' && r.target === key.id);
+  assert.equal(rows.length, 1);
+  assert.ok(!(await broker.cli(['audit', 'export'])).stdout.includes(key.key) && !broker.log.includes(key.key));
+});
+
 test('a bad rotation is taken back: the upstream sees the earlier secret again', async () => {
   await broker.addConnection('rolled', upstream);
   const { key } = await broker.issueKey('rolled');
