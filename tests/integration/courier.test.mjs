@@ -2,7 +2,9 @@
 // their signatures. What they get, what is refused, what is tried again, and that nothing is lost when a process dies.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Broker, sleep, until } from '../lib/broker.mjs';
@@ -202,6 +204,22 @@ test('a webhook is signed: its receiver accepts it, and would not accept it chan
   assert.ok(signatureHolds(next.headers['relaykey-signature'], rotated.secret, next.body));
   assert.ok(!signatureHolds(next.headers['relaykey-signature'], secret, next.body));
   secret = rotated.secret;
+});
+
+test('the receiver that the manual shows takes what is genuine, and nothing else', async (t) => {
+  if (spawnSync('python3', ['--version']).error) return t.skip('python3 is not installed');
+  const page = readFileSync(join(import.meta.dirname, '../../provisioning/man/relaykey-webhook.in'), 'utf8');
+  const code = page.match(/^import hashlib[^]*?(?=^\.Ed)/m)[0].replaceAll('\\-', '-');
+  const ask = `${code}\nimport json, sys\nfor c in json.load(sys.stdin): print(genuine(c[0], c[1].encode(), c[2].encode()))`;
+  hook.received.length = 0;
+  await broker.cli(['webhook', 'test', 'main']);
+  const got = await until(() => hook.received[0], 'the webhook');
+  const header = got.headers['relaykey-signature'];
+  const then = Math.floor(Date.now() / 1000) - 400;
+  const old = `t=${then},v1=${createHmac('sha256', secret).update(`${then}.${got.body}`).digest('hex')}`;
+  const cases = [[header, got.body, secret], [header, `${got.body} `, secret], [header, got.body, `${secret}x`], [old, got.body, secret]];
+  const said = spawnSync('python3', ['-c', ask], { input: JSON.stringify(cases), encoding: 'utf8' });
+  assert.deepEqual([said.stderr, said.stdout.trim().split('\n')], ['', ['True', 'False', 'False', 'False']]);
 });
 
 test('a webhook hears of the events that it asked for, and of none while it is disabled', async () => {
