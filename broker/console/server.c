@@ -1,6 +1,8 @@
 #include "console/server_int.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,15 +58,20 @@ static unsigned count_of(const struct server *s, const struct rk_ip *ip)
 
 static void admit(struct server *s, int fd, const struct sockaddr *from)
 {
+	static const int one = 1;
 	unsigned slot = 0;
 	struct rk_ip ip;
 
 	while (s->slot[slot])
 		slot++;
-	if (rk_ip_from_sockaddr(from, &ip, NULL) || count_of(s, &ip) >= SERVER_MAX_PER_CLIENT)
+	if (rk_ip_from_sockaddr(from, &ip, NULL) || count_of(s, &ip) >= SERVER_MAX_PER_CLIENT) {
 		close(fd);
-	else
-		conn_new(s, slot, fd, &ip);
+		return;
+	}
+	/* an answer goes out in several records; the last one must not wait for the client to
+	 * confirm those before */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	conn_new(s, slot, fd, &ip);
 }
 
 static void on_acceptable(evutil_socket_t listener, short what, void *arg)

@@ -1,6 +1,7 @@
 // The control plane: durable changes, a long list, and pages of a very long audit log while the proxy serves.
 import { statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { allPages, apiClient, repeat, summary } from '../lib/api.mjs';
 import { SMALL_PATH, startBroker, startSmallUpstream } from '../lib/peers.mjs';
 import { runProgram } from '../lib/program.mjs';
 import { atMost, noTarget, table } from '../lib/report.mjs';
@@ -68,8 +69,16 @@ export async function run({ dir, quick }) {
   const writes = [];
   for (const clients of [1, 16]) {
     const w = await control(peer, ['issue', 'bench', clients, quick ? 1 : 4]);
-    writes.push([clients, figure(w.n / w.seconds), ms(w.p50), ms(w.p99)]);
+    writes.push(['control socket', clients, figure(w.n / w.seconds), ms(w.p50), ms(w.p99)]);
   }
+  let api = await apiClient(peer.broker);
+  const issue = (n) => api.ask('POST', '/api/v1/relay-keys', { holder: { kind: 'agent', name: `api-${n % 16}` },
+    grants: [{ connection_id: 'bench', allowed_methods: ['GET'], allowed_paths: ['/**'] }] });
+  for (const clients of [1, 16]) {
+    const w = await repeat(clients, quick ? 1 : 4, issue);
+    writes.push(['HTTPS', clients, figure(w.n / w.seconds), ms(w.p50), ms(w.p99)]);
+  }
+  api.close();
 
   const ids = (await peer.broker.lines(['key', 'list'])).map((k) => k.id).slice(0, 1000);
 
@@ -79,6 +88,10 @@ export async function run({ dir, quick }) {
   await peer.broker.launch();
   const whole = await control(peer, ['keys', 0]);
   const paged = await control(peer, ['keys', 200]);
+  api = await apiClient(peer.broker);
+  const overHttps = await allPages(api, '/api/v1/relay-keys');
+  api.close();
+  if (overHttps.entries !== whole.entries) throw new Error(`${whole.entries} keys in one list, ${overHttps.entries} over HTTPS`);
   if (whole.entries <= keys || paged.entries !== whole.entries) throw new Error(`${whole.entries} keys in one list, ${paged.entries} in pages`);
 
   // (c) a long audit log
@@ -97,16 +110,36 @@ export async function run({ dir, quick }) {
     control(peer, ['audit'], questions(facts, ids, count)),
   ]);
 
+  api = await apiClient(peer.broker);
+  const asked = { key: (i) => `key_id=${ids[(i * 7919 + 13) % ids.length]}`, decision: () => 'decision=denied', 'rare decision': () => 'decision=locked',
+    time: (i) => `since=${new Date(facts.first_ms + (facts.last_ms - facts.first_ms) * ((i * 0.618034) % 1)).toISOString()}` };
+  const apiRows = [];
+  for (const [label, query] of Object.entries(asked)) {
+    const took = [];
+    for (let i = 0; i < count; i++) {
+      const from = performance.now();
+      await api.ask('GET', `/api/v1/audit?limit=50&${query(i)}`);
+      took.push((performance.now() - from) * 1000);
+    }
+    const p = summary(took, 1);
+    apiRows.push([label, ms(p.p50), ms(p.p99), ...atMost(p.p99 / 1000, PAGE_MS, `${PAGE_MS} ms`)]);
+  }
+  api.close();
+
   const pageRows = Object.entries(pages).map(([label, p]) => [label, figure(p.entries / p.n), ms(p.p50), ms(p.p99), ...atMost(p.p99 / 1000, PAGE_MS, `${PAGE_MS} ms`)]);
-  return `Relay keys issued through the control socket, each one durable before its answer:
+  return `Relay keys issued, each one durable before its answer:
 
-${table(['clients', 'writes/s', 'p50', 'p99'], writes)}
+${table(['through', 'clients', 'writes/s', 'p50', 'p99'], writes)}
 
-A list of ${whole.entries} relay keys: whole in ${figure(whole.ms)} ms; in pages of 200 by cursor ${figure(paged.ms)} ms, a page p50 ${ms(paged.p50)}, p99 ${ms(paged.p99)}.
+A list of ${whole.entries} relay keys: whole in ${figure(whole.ms)} ms; in pages of 200 by cursor ${figure(paged.ms)} ms, a page p50 ${ms(paged.p50)}, p99 ${ms(paged.p99)}; over HTTPS ${figure(overHttps.seconds * 1000)} ms, a page p50 ${ms(overHttps.p50)}, p99 ${ms(overHttps.p99)}.
 
 ${facts.rows} audit rows (${figure(journal / facts.rows)} bytes a row, filled in ${figure(filled)} s); the search index took ${figure(index.seconds)} s (${figure(facts.rows / index.seconds / 1000)} thousand rows/s) and ${figure(index.bytes / facts.rows)} bytes a row. Pages of 50 entries, ${count} questions of each kind, while the proxy serves ${LOAD.rate} requests/s (p50 ${ms(served.p50)}, p99 ${ms(served.p99)}):
 
 ${table(['page by', 'entries', 'p50', 'p99', 'target', 'verdict'], pageRows)}
+
+The same over HTTPS, one client:
+
+${table(['page by', 'p50', 'p99', 'target', 'verdict'], apiRows)}
 
 ${table(['figure', 'value', 'target', 'verdict'], [['errors of the proxy meanwhile', served.errors, ...(served.errors ? ['0', 'missed'] : noTarget)]])}`;
 }
