@@ -143,6 +143,16 @@ static int parse(struct cli *c, int argc, char **argv, struct audit_options *o)
 
 /* ---- output ---- */
 
+/* What is longer than the column is shown all the same. */
+static void print_column(const char *text, int width)
+{
+	if (strlen(text) < (size_t)width)
+		render_print(stdout, text, width);
+	else
+		render_print(stdout, text, 0);
+	putchar(' ');
+}
+
 static void print_row(const json_t *doc)
 {
 	const json_t *holder = json_object_get(doc, "holder");
@@ -152,9 +162,9 @@ static void print_row(const json_t *doc)
 	render_print(stdout, render_string(doc, "time"), 25);
 	if (strcmp(render_string(doc, "type"), "request") != 0) {
 		render_print(stdout, render_string(doc, "type"), 11);
-		render_print(stdout, render_string(doc, "action"), 22);
-		render_print(stdout, render_string(doc, "target"), 24);
-		render_print(stdout, render_string(doc, "actor"), 12);
+		print_column(render_string(doc, "action"), 22);
+		print_column(render_string(doc, "target"), 19);
+		print_column(render_string(doc, "actor"), 19);
 		render_print(stdout, render_string(doc, "detail"), 0);
 		putchar('\n');
 		return;
