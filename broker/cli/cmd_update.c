@@ -12,17 +12,18 @@ struct update_options {
 	struct msg_conn_update body;
 	struct cli_list auth;
 	const char *secret_file, *ca_file;
-	uint32_t on, off; /* options to set and to clear */
 };
 
-static int take_flag(struct update_options *o, const char *arg, uint32_t flag)
+static int take_flag(struct update_options *o, const char *arg, uint32_t flag, uint32_t set)
 {
-	if (strcmp(arg, "yes") == 0)
-		o->on |= flag;
-	else if (strcmp(arg, "no") == 0)
-		o->off |= flag;
-	else
+	bool on = strcmp(arg, "yes") == 0;
+
+	if (!on && strcmp(arg, "no") != 0)
 		return cli_fail(CLI_USAGE, "yes or no, not '%s'", arg);
+	if (o->body.set & set && !!(o->body.flags & flag) != on)
+		return cli_fail(CLI_USAGE, "one option is both yes and no");
+	o->body.set |= set;
+	o->body.flags |= on ? flag : 0;
 	return CLI_DONE;
 }
 
@@ -54,34 +55,17 @@ static int take_option(struct cli *c, struct update_options *o, int opt, const c
 		o->secret_file = arg;
 		return CLI_DONE;
 	case 'P':
-		return take_flag(o, arg, UPSTREAM_ALLOW_PRIVATE);
+		return take_flag(o, arg, UPSTREAM_ALLOW_PRIVATE, CONN_SET_PRIVATE);
 	case 'E':
-		return take_flag(o, arg, UPSTREAM_ALLOW_ENCODED_SLASH);
+		return take_flag(o, arg, UPSTREAM_ALLOW_ENCODED_SLASH, CONN_SET_ENCODED_SLASH);
 	case 'C':
-		return take_flag(o, arg, UPSTREAM_ALLOW_SET_COOKIE);
+		return take_flag(o, arg, UPSTREAM_ALLOW_SET_COOKIE, CONN_SET_COOKIE);
 	case 'j':
 		c->json = true;
 		return CLI_DONE;
 	default:
 		return CLI_USAGE;
 	}
-}
-
-/* The options that are not spoken of stay as they are. */
-static int complete_flags(struct cli *c, struct update_options *o)
-{
-	const struct msg_ref ref = {.ref = o->body.ref};
-	struct ipc_message m;
-	int status;
-
-	if (!(o->on | o->off))
-		return CLI_DONE;
-	status = cli_call(c, MSG_CONN_GET, &ref, MSG_CONN_INFO, &m);
-	if (status)
-		return status;
-	o->body.set |= CONN_SET_FLAGS;
-	o->body.flags = (m.body.conn_info.flags | o->on) & ~o->off;
-	return CLI_DONE;
 }
 
 static bool needs_secret(const struct update_options *o)
@@ -118,11 +102,9 @@ int cli_conn_update(struct cli *c, int argc, char **argv)
 	}
 	if (optind != argc - 1)
 		return cli_fail(CLI_USAGE, "which connection? one NAME or id is needed");
-	if (o.on & o.off)
-		return cli_fail(CLI_USAGE, "one option is both yes and no");
 	o.body.ref = rk_str(argv[optind]);
 	o.body.auth = cli_list_slice(&o.auth);
-	if (!o.body.set && !(o.on | o.off) && !o.secret_file)
+	if (!o.body.set && !o.secret_file)
 		return cli_fail(CLI_USAGE, "what shall change?");
 	if (o.ca_file && file_read(o.ca_file, MSG_MAX_PEM, &ca, &fault))
 		return cli_fail(CLI_FAILED, "%s", fault.text);
@@ -131,8 +113,6 @@ int cli_conn_update(struct cli *c, int argc, char **argv)
 	             ? cli_read_secret(o.secret_file, "secret of the connection", &secret)
 	             : CLI_DONE;
 	o.body.secret = rk_secret_slice(&secret);
-	if (!status)
-		status = complete_flags(c, &o);
 	if (!status)
 		status = cli_conn_call(c, MSG_CONN_UPDATE, &o.body);
 	rk_buf_free(&ca);

@@ -90,7 +90,11 @@ enum conn_set {
 	CONN_SET_BASE_URL = 8, /* these three only together with the secret: */
 	CONN_SET_AUTH = 16,
 	CONN_SET_CA = 32,
-	CONN_SET_ALL = 63,
+	/* one of the flags; CONN_SET_FLAGS is all of them */
+	CONN_SET_PRIVATE = 64,
+	CONN_SET_ENCODED_SLASH = 128,
+	CONN_SET_COOKIE = 256,
+	CONN_SET_ALL = 511,
 };
 
 struct msg_conn_update {

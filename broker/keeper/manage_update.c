@@ -142,12 +142,27 @@ static int change_ca(struct manage_op *op, const struct index_conn *c,
 	return 0;
 }
 
+static uint32_t flags_after(const struct msg_conn_update *b, uint32_t now)
+{
+	uint32_t meant = 0;
+
+	if (b->set & CONN_SET_FLAGS)
+		return b->flags;
+	if (b->set & CONN_SET_PRIVATE)
+		meant |= UPSTREAM_ALLOW_PRIVATE;
+	if (b->set & CONN_SET_ENCODED_SLASH)
+		meant |= UPSTREAM_ALLOW_ENCODED_SLASH;
+	if (b->set & CONN_SET_COOKIE)
+		meant |= UPSTREAM_ALLOW_SET_COOKIE;
+	return (now & ~meant) | (b->flags & meant);
+}
+
 /* Options and base URL are judged together: one allows the other. */
 static int change_upstream(struct manage_op *op, const struct index_conn *c,
                            struct store_conn_change *ch, struct rk_fault *fault)
 {
 	const struct msg_conn_update *b = &op->body.conn_update;
-	uint32_t flags = b->set & CONN_SET_FLAGS ? b->flags : c->flags;
+	uint32_t flags = flags_after(b, c->flags);
 	struct base_url url = c->url;
 	struct egress egress;
 	int err;

@@ -220,8 +220,24 @@ static void test_options_are_judged_with_the_base_url(void **state)
 	assert_int_equal(refused(w, &m), RK_E_DENIED);
 	m.flags = 64;
 	assert_int_equal(refused(w, &m), RK_E_INVALID);
-	m = change(64);
+	m = change(CONN_SET_ALL + 1);
 	assert_int_equal(refused(w, &m), RK_E_INVALID);
+}
+
+static void test_one_option_leaves_the_others_as_they_are(void **state)
+{
+	struct world *w = *state;
+	struct msg_conn_update m = change(CONN_SET_FLAGS);
+
+	m.flags = UPSTREAM_ALLOW_ENCODED_SLASH;
+	assert_int_equal(run(w, &m)->flags, UPSTREAM_ALLOW_ENCODED_SLASH);
+	m = change(CONN_SET_COOKIE);
+	m.flags =
+	    UPSTREAM_ALLOW_SET_COOKIE | UPSTREAM_ALLOW_PRIVATE; /* the latter is not meant */
+	assert_int_equal(run(w, &m)->flags,
+	                 UPSTREAM_ALLOW_ENCODED_SLASH | UPSTREAM_ALLOW_SET_COOKIE);
+	m = change(CONN_SET_ENCODED_SLASH);
+	assert_int_equal(run(w, &m)->flags, UPSTREAM_ALLOW_SET_COOKIE);
 }
 
 static void test_a_new_secret_alone_is_a_rotation(void **state)
@@ -360,6 +376,7 @@ int main(void)
 	    TEST(test_a_former_secret_is_not_brought_back_to_a_new_place),
 	    TEST(test_another_style_takes_the_secret_that_fits_it),
 	    TEST(test_options_are_judged_with_the_base_url),
+	    TEST(test_one_option_leaves_the_others_as_they_are),
 	    TEST(test_a_new_secret_alone_is_a_rotation),
 	    TEST(test_what_was_decided_for_another_path_is_not_sent_there),
 	    TEST(test_what_is_in_flight_is_not_cut),
