@@ -17,6 +17,7 @@ enum {
 	OF_REQUEST = API_AUDIT_REQUEST | API_AUDIT_ANSWERED,
 	OF_RESPONSE = API_AUDIT_ANSWERED | API_AUDIT_RESPONSE,
 	OF_TRAFFIC = OF_REQUEST | OF_RESPONSE,
+	BY_SOMEBODY = API_AUDIT_OTHER | API_AUDIT_MADE,
 };
 
 static const struct api_field holder_fields[] = {
@@ -95,10 +96,10 @@ static const struct api_field entry_fields[] = {
      E(response.upstream_us), .only = OF_RESPONSE},
     {"total_us", "Microseconds from the first byte to the last.", API_INTEGER, 0,
      E(response.total_us), .only = OF_RESPONSE},
-    {"actor", "Who did it.", API_STRING, API_NULL, E(row.actor), .only = API_AUDIT_OTHER,
+    {"actor", "Who did it.", API_STRING, API_NULL, E(row.actor), .only = BY_SOMEBODY,
      .max = AUDIT_MAX_NAME},
     {"action", "What was done, or what happened.", API_STRING, API_NULL, E(row.action),
-     .only = API_AUDIT_OTHER, .max = AUDIT_MAX_NAME},
+     .only = BY_SOMEBODY, .max = AUDIT_MAX_NAME},
     {"target", "Id of the object.", API_STRING, API_NULL, E(row.target),
      .only = API_AUDIT_OTHER, .max = AUDIT_MAX_NAME},
 };
@@ -152,6 +153,8 @@ int api_audit_take(const struct msg_audit_entry *e, bool with_hashes, struct api
 	out->status = out->tag == API_AUDIT_ANSWERED ? out->response.status : out->row.status;
 	out->reason = out->response.reason ? out->response.reason : out->row.reason;
 	out->detail = out->response.detail.n ? out->response.detail : out->row.detail;
+	if (out->tag != API_AUDIT_OTHER && out->row.actor.n)
+		out->tag |= API_AUDIT_MADE;
 	if (with_hashes)
 		out->tag |= API_AUDIT_HASHES;
 	return 0;

@@ -16,6 +16,7 @@ enum api_audit_tag {
 	API_AUDIT_RESPONSE = 4, /* a response by itself, in an export */
 	API_AUDIT_OTHER = 8,    /* management and state */
 	API_AUDIT_HASHES = 16,  /* beside one of these */
+	API_AUDIT_MADE = 32,    /* beside a request: the broker made it, for who manages it */
 };
 
 struct api_audit {

@@ -20,6 +20,26 @@ extern const struct api_schema api_relay_key_new; /* msg_key_issue */
 extern const struct api_schema api_expiry_new;    /* msg_key_extend */
 extern const struct api_schema api_grant;         /* msg_grant, shown */
 extern const struct api_schema api_grant_new;     /* msg_grant, sent */
+const char *api_key_state(unsigned state);
+
+/* fields_key_change.c */
+extern const struct api_schema api_relay_key_change;     /* msg_key_update */
+extern const struct api_schema api_delegated_credential; /* msg_key_mint */
+
+/* fields_care.c */
+extern const struct api_schema api_connection_change; /* msg_conn_update */
+extern const struct api_schema api_credential;        /* msg_credential_info */
+extern const struct api_schema api_rollback;          /* msg_credential_ref */
+extern const struct api_schema api_probe;             /* msg_conn_probe */
+extern const struct api_schema api_probe_result;      /* msg_probe_result */
+
+/* fields_access.c */
+extern const struct api_schema api_mgmt_key;        /* msg_mgmt_info */
+extern const struct api_schema api_mgmt_key_new;    /* msg_mgmt_issue */
+extern const struct api_schema api_mgmt_key_change; /* msg_mgmt_update */
+extern const struct api_schema api_user;            /* msg_user_info */
+extern const struct api_schema api_user_new;        /* msg_user_add */
+extern const struct api_schema api_user_change;     /* msg_user_update */
 
 /* fields_trust.c */
 extern const struct api_schema api_holder;         /* msg_holder_info */

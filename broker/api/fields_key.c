@@ -8,7 +8,7 @@ const char *api_holder_kind(unsigned kind)
 	return holder_kind_name((enum holder_kind)kind);
 }
 
-static const char *state_name(unsigned state)
+const char *api_key_state(unsigned state)
 {
 	switch ((enum key_state)state) {
 	case KEY_ACTIVE:
@@ -106,7 +106,7 @@ static const struct api_field relay_key_fields[] = {
     {"masked", "How the key is shown elsewhere.", API_STRING, 0, KEY(masked),
      .max = MSG_MAX_NAME, .example = "rk_vendor...91k"},
     {"state", "Only an active one is let through.", API_ENUM, 0, KEY(state),
-     .value = state_name, .first = KEY_ACTIVE, .last = KEY_EXPIRED},
+     .value = api_key_state, .first = KEY_ACTIVE, .last = KEY_EXPIRED},
     {"holder", "Whose it is.", API_GROUP, 0, .object = &holder_of_key},
     {"name", "What it is for.", API_STRING, API_NULL, KEY(name), .max = MSG_MAX_NAME},
     {"environment", "Label: dev, staging, production, CI.", API_STRING, API_NULL, KEY(env),
@@ -123,6 +123,10 @@ static const struct api_field relay_key_fields[] = {
     {"in_flight", "Requests of it that run now.", API_INTEGER, 0, KEY(in_flight)},
     {"trusted_only", "Only from addresses that its holder is trusted at.", API_FLAG, 0,
      KEY(flags), .bits = KEY_TRUSTED_ONLY},
+    {"honey", "A decoy: never valid, and its use raises an alert.", API_FLAG, 0, KEY(flags),
+     .bits = KEY_HONEY},
+    {"minted_by", "Id of the management key that it was minted with; null: none.", API_STRING,
+     API_NULL, KEY(minted_by), .max = MSG_MAX_NAME},
     {"limits", "Of the key as a whole.", API_GROUP, 0, .object = &limits_of_key},
     {"revision", "Counts its changes; in quotes it is the ETag.", API_INTEGER, 0,
      KEY(revision)},
@@ -166,8 +170,8 @@ static const struct api_field relay_key_new_fields[] = {
      .max = MSG_MAX_NAME},
     {"allowed_ips", "Prefixes that it may be used from; none: any.", API_STRINGS, 0,
      ISSUE(cidrs), .max = MSG_MAX_LIST, .example = "198.51.100.0/24"},
-    {"grants", "What it may do; anything else is denied.", API_OBJECTS, API_REQUIRED,
-     ISSUE(grants), .max = MSG_MAX_GRANTS, .object = &api_grant_new},
+    {"grants", "What it may do; anything else is denied. Only a decoy needs none.", API_OBJECTS,
+     0, ISSUE(grants), .max = MSG_MAX_GRANTS, .object = &api_grant_new},
     {"ttl_seconds", "Its life from now on. This or expires_at, or none: for ever.", API_SECONDS,
      API_NULL, ISSUE(ttl_ms), .min = 1},
     {"expires_at", "Its end.", API_TIME, API_NULL, ISSUE(expires_ms)},
@@ -177,6 +181,8 @@ static const struct api_field relay_key_new_fields[] = {
      API_FLAG, 0, ISSUE(flags), .bits = KEY_TRUSTED_ONLY},
     {"any_ip", "From any address, a person's or vendor's key too.", API_FLAG, 0, ISSUE(flags),
      .bits = KEY_ANY_IP},
+    {"honey", "A decoy: never valid, and its use raises an alert.", API_FLAG, 0, ISSUE(flags),
+     .bits = KEY_HONEY},
     {"limits", "Of the key as a whole.", API_GROUP, API_NULL, .object = &limits_new},
 };
 const struct api_schema api_relay_key_new = {

@@ -40,11 +40,24 @@ static const struct api_schema keys_of_status = {
     API_FIELDS(keys_fields),
 };
 
+static const struct api_field panic_fields[] = {
+    {"on", "All traffic is stopped.", API_BOOL, 0, ST(panic)},
+    {"since", "Null: it goes on.", API_TIME, API_NULL, ST(panic_ms)},
+    {"by", "Who stopped it.", API_STRING, API_NULL, ST(panic_by), .max = MSG_MAX_NAME},
+    {"reason", "Why.", API_STRING, API_NULL, ST(panic_reason), .max = MSG_MAX_REASON},
+};
+static const struct api_schema panic_of_status = {
+    .name = "PanicStatus",
+    .about = "The switch that stops all traffic.",
+    API_FIELDS(panic_fields),
+};
+
 static const struct api_field status_fields[] = {
     {"version", "Of the broker.", API_STRING, 0, ST(version), .max = MSG_MAX_NAME},
     {"started_at", "When it was started.", API_TIME, API_NULL, ST(started_ms)},
     {"sealed", "It has no token that is logged in.", API_BOOL, API_NOT, ST(unsealed)},
     {"token", "The PKCS#11 token.", API_GROUP, 0, .object = &token_of_status},
+    {"panic", "Whether traffic is stopped.", API_GROUP, 0, .object = &panic_of_status},
     {"audit", "The audit journal.", API_GROUP, 0, .object = &audit_of_status},
     {"secret_memory", "What secrets stand in.", API_STRING, 0, ST(secret_memory),
      .max = MSG_MAX_NAME, .example = "memfd_secret"},
