@@ -22,8 +22,9 @@ enum api_shape {
 };
 
 enum api_op_trait {
-	API_KEYED =
-	    1, /* takes Idempotency-Key; containment does not: twice is as good as once */
+	/* takes Idempotency-Key; containment does not: it is done at once, and twice is as good
+	 * as once */
+	API_KEYED = 1,
 	API_MATCH = 2,  /* takes If-Match */
 	API_SLOW = 4,   /* may take minutes */
 	API_SEALED = 8, /* works without a token */
@@ -64,7 +65,8 @@ struct api_op {
 	/* LIST: the member that goes on behind the last object seen, which object's member that
 	 * is, and the one that says how many. A slice or a U64. */
 	struct api_place after, last, limit;
-	uint16_t also[4]; /* statuses beside those that follow from the above */
+	uint16_t also[4];    /* statuses beside those that follow from the above */
+	const char *made_at; /* 201: path of the object without its id; NULL: `path` */
 };
 
 /* One subject's operations. */
@@ -78,7 +80,7 @@ struct api_ops {
 	}
 
 extern const struct api_ops api_ops_status, api_ops_conn, api_ops_key, api_ops_audit,
-    api_ops_trust;
+    api_ops_trust, api_ops_care, api_ops_access;
 
 /* Each operation in turn: NULL in, the first one out; NULL after the last. */
 const struct api_op *api_op_next(const struct api_op *op);

@@ -66,7 +66,7 @@ static const struct api_op operations[] = {
      .body = &api_holder_change, PATH(holder_by_set)},
     {"revokeHolder", "POST", "/api/v1/holders/{id}/revoke", HOLDERS,
      .summary = "Revokes every key of it at once, for requests in flight too",
-     .command = MSG_HOLDER_REVOKE, HOLDER, .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE,
+     .command = MSG_HOLDER_REVOKE, HOLDER, .traits = API_MATCH, .may = MAY_OPERATE,
      PATH(holder_by_ref)},
     {"listTrustedIps", "GET", "/api/v1/trusted-ips", IPS,
      .summary = "Addresses of holders: trusted, or waiting to be", ADDRESSES,
@@ -85,7 +85,7 @@ static const struct api_op operations[] = {
      .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE, PATH(address_by_ref)},
     {"deleteTrustedIp", "DELETE", "/api/v1/trusted-ips/{id}", IPS,
      .summary = "Trusts it no more; requests in flight from there are cut",
-     .command = MSG_TRUST_REMOVE, ADDRESS, .traits = API_KEYED | API_MATCH, .may = MAY_OPERATE,
+     .command = MSG_TRUST_REMOVE, ADDRESS, .traits = API_MATCH, .may = MAY_OPERATE,
      PATH(address_by_ref)},
 };
 

@@ -88,7 +88,8 @@ static void object_headers(const struct api_op *op, const struct ipc_message *m,
 			n = snprintf(out + used, cap - used, "ETag: \"%llu\"\r\n",
 			             (unsigned long long)api_get(f, &m->body));
 		else if (strcmp(f->name, "id") == 0 && op->success == 201)
-			n = snprintf(out + used, cap - used, "Location: %s/%.*s\r\n", op->path,
+			n = snprintf(out + used, cap - used, "Location: %s/%.*s\r\n",
+			             op->made_at ? op->made_at : op->path,
 			             RK_FMT(api_get_slice(f, &m->body)));
 		if (n > 0 && used + (size_t)n < cap)
 			used += (size_t)n;
@@ -298,6 +299,8 @@ static void answer_done(struct router *r, struct call *c, const struct msg_done 
 	} else if (c->op->shape == API_ONE) {
 		fail(r, c);
 	} else if (begin_stream(r, c)) {
+		/* the keeper's pages may be smaller */
+		c->more = c->more || done->more;
 		if (put_end(r, c)) {
 			fail(r, c);
 			return;

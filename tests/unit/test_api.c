@@ -223,14 +223,17 @@ static void fill_objects(struct scene *s, const struct api_field *f, void *rec)
 
 static void fill_schema(struct scene *s, const struct api_schema *schema, void *rec, bool full)
 {
-	uint32_t set = 0;
+	uint32_t set;
 
 	for (unsigned i = 0; i < schema->count; i++) {
 		fill_field(s, &schema->fields[i], rec, full);
+		if (!schema->partial)
+			continue;
+		/* a group has put its own ones there */
+		memcpy(&set, (char *)rec + schema->set_offset, sizeof set);
 		set |= schema->fields[i].set;
-	}
-	if (schema->partial)
 		memcpy((char *)rec + schema->set_offset, &set, sizeof set);
+	}
 }
 
 /* A value that the member can have; strings and lists are as full_record() made them. */
@@ -479,6 +482,63 @@ static void the_operation_itself_fills_what_it_stands_for(void **state)
 	assert_int_equal(status, 400);
 }
 
+static void a_change_says_what_is_meant_and_null_takes_away(void **state)
+{
+	struct scene *s = *state;
+	const struct msg_key_update *k = &s->out.body.key_update;
+	const struct msg_conn_update *c = &s->out.body.conn_update;
+	int status;
+
+	assert_int_equal(ask(s, "updateRelayKey", "key_1", "", "{}", &status), 0);
+	assert_int_equal(k->set, 0);
+	assert_int_equal(ask(s, "updateRelayKey", "key_1", "",
+	                     "{\"limits\":{\"per_day\":7,\"concurrent\":null}}", &status),
+	                 0);
+	assert_int_equal(k->set, KEY_SET_RATE_PER_DAY | KEY_SET_MAX_CONCURRENT);
+	assert_int_equal(k->rate_per_day, 7);
+	assert_int_equal(k->max_concurrent, 0);
+	assert_int_equal(
+	    ask(s, "updateRelayKey", "key_1", "", "{\"expires_at\":null}", &status), 0);
+	assert_int_equal(k->set, KEY_SET_EXPIRY);
+	assert_int_equal(k->expires_ms, 0);
+	assert_int_equal(ask(s, "updateRelayKey", "key_1", "", "{\"limits\":null}", &status),
+	                 RK_E_INVALID);
+	assert_int_equal(ask(s, "updateConnection", "x", "",
+	                     "{\"allow_private\":false,\"allow_set_cookie\":true}", &status),
+	                 0);
+	assert_int_equal(c->set, CONN_SET_PRIVATE | CONN_SET_COOKIE);
+	assert_int_equal(c->flags, UPSTREAM_ALLOW_SET_COOKIE);
+	assert_int_equal(ask(s, "updateConnection", "x", "", "{\"name\":null}", &status),
+	                 RK_E_INVALID);
+}
+
+static void a_delegated_credential_reads_as_it_is_documented(void **state)
+{
+	static const char seed[] = "{\"connection_id\":\"conn_a1b2c3\","
+	                           "\"name\":\"agent-run-2026-05-01\","
+	                           "\"allowed_methods\":[\"GET\"],"
+	                           "\"allowed_paths\":[\"/crm/v3/objects/contacts/*\"],"
+	                           "\"ttl_seconds\":900}";
+	struct scene *s = *state;
+	const struct msg_key_mint *m = &s->out.body.key_mint;
+	int status;
+
+	assert_int_equal(ask(s, "createDelegatedCredential", "", "", seed, &status), 0);
+	assert_int_equal(m->ttl_ms, 900000);
+	assert_int_equal(m->set, 0);
+	assert_int_equal(m->flags, 0);
+	assert_int_equal(ask(s, "createDelegatedCredential", "", "",
+	                     "{\"connection_id\":\"a\",\"allowed_methods\":[],"
+	                     "\"allowed_paths\":[],\"kind\":\"app\"}",
+	                     &status),
+	                 0);
+	assert_int_equal(m->set, MINT_SET_KIND);
+	assert_int_equal(
+	    ask(s, "createDelegatedCredential", "", "", "{\"connection_id\":\"a\"}", &status),
+	    RK_E_INVALID);
+	assert_int_equal(s->errors.count, 2);
+}
+
 static void a_name_that_may_be_a_secret_is_not_shown(void **state)
 {
 	struct scene *s = *state;
@@ -631,6 +691,8 @@ int main(void)
 	    cmocka_unit_test(a_value_of_csv_is_quoted_and_is_no_formula),
 	    cmocka_unit_test(parameters_are_checked_one_by_one),
 	    cmocka_unit_test(the_operation_itself_fills_what_it_stands_for),
+	    cmocka_unit_test(a_change_says_what_is_meant_and_null_takes_away),
+	    cmocka_unit_test(a_delegated_credential_reads_as_it_is_documented),
 	    cmocka_unit_test(a_name_that_may_be_a_secret_is_not_shown),
 	    cmocka_unit_test(more_errors_than_can_be_noted_are_told_of),
 	    cmocka_unit_test(a_mask_is_an_array_of_names),
