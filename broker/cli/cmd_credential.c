@@ -4,6 +4,8 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "cli/cli.h"
 #include "cli/render.h"
 
@@ -36,11 +38,7 @@ static int parse(struct cli *c, int argc, char **argv, const char **ref, uint32_
 
 static json_t *render_version(const struct msg_credential_info *i)
 {
-	return json_pack(
-	    "{s:o, s:i, s:b, s:b, s:o, s:o, s:i, s:o}", "connection", render_text(i->conn_id),
-	    "version", (int)i->version, "current", i->current, "restorable", i->restorable,
-	    "secret", render_text(i->hint), "mechanism", render_text(i->mechanism),
-	    "kek_generation", (int)i->kek_generation, "created", render_time(i->created_ms));
+	return api_encode(&api_credential, i);
 }
 
 static const char *state_of(const struct msg_credential_info *i)
@@ -57,8 +55,8 @@ static int show_version(struct cli *c, const struct msg_credential_info *i)
 	if (c->json)
 		return render_json_line(doc);
 	printf("%-8u ", i->version);
-	render_print(stdout, render_string(doc, "secret"), 19);
-	render_print(stdout, render_string(doc, "created"), 25);
+	render_print(stdout, render_string(doc, "secret_hint"), 19);
+	render_print(stdout, render_string(doc, "created_at"), 25);
 	render_print(stdout, render_string(doc, "mechanism"), 10);
 	printf("%-4u %s\n", i->kek_generation, state_of(i));
 	json_decref(doc);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/key_options.h"
-#include "cli/render_access.h"
+#include "cli/render.h"
 #include "policy/mgmt_role.h"
 
 /* ---- showing ---- */
@@ -46,8 +46,8 @@ static void print_bounds(const json_t *bounds)
 	{
 		printf("%-16s", "may grant");
 		render_print(stdout,
-		             *render_string(grant, "connection")
-		                 ? render_string(grant, "connection")
+		             *render_string(grant, "connection_name")
+		                 ? render_string(grant, "connection_name")
 		                 : "(removed)",
 		             0);
 		print_list("  ", json_object_get(grant, "allowed_methods"));
@@ -56,6 +56,8 @@ static void print_bounds(const json_t *bounds)
 		putchar('\n');
 	}
 	printf("%-16s", "to");
+	if (json_array_size(json_object_get(bounds, "kinds")) == 0)
+		fputs("anything", stdout);
 	print_list("", json_object_get(bounds, "kinds"));
 	putchar('\n');
 	print_number(bounds, "max_ttl_seconds", "");

@@ -4,25 +4,10 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "cli/cli.h"
 #include "cli/render.h"
-#include "policy/reason.h"
-
-static json_t *render_result(const struct msg_probe_result *r)
-{
-	bool answered = r->status != 0;
-
-	return json_pack("{s:o, s:o, s:o, s:b, s:o, s:s%, s:o, s:i, s:i, s:i, s:o, s:o}",
-	                 "connection", render_text(r->conn_id), "method",
-	                 render_text(r->method), "path", render_text(r->path), "answered",
-	                 answered, "status", answered ? json_integer(r->status) : json_null(),
-	                 "reason", r->code.n ? r->code.p : "", r->code.n, "detail",
-	                 r->detail.n ? render_text(r->detail) : json_null(), "dial_us",
-	                 (int)r->dial_us, "tls_us", (int)r->tls_us, "first_byte_us",
-	                 (int)r->first_byte_us, "certificate_subject",
-	                 r->subject.n ? render_text(r->subject) : json_null(),
-	                 "certificate_expires", render_time(r->expires_ms));
-}
 
 static const char *meaning(unsigned status)
 {
@@ -39,6 +24,8 @@ static const char *meaning(unsigned status)
 
 static void print_result(const struct msg_probe_result *r, const json_t *doc)
 {
+	const json_t *certificate = json_object_get(doc, "certificate");
+
 	printf("%-14s%.*s %s\n", "asked", RK_FMT(r->method), render_string(doc, "path"));
 	if (r->status) {
 		printf("%-14s%u, %s\n", "answer", r->status, meaning(r->status));
@@ -51,8 +38,8 @@ static void print_result(const struct msg_probe_result *r, const json_t *doc)
 	}
 	if (r->subject.n) {
 		printf("%-14s", "certificate");
-		render_print(stdout, render_string(doc, "certificate_subject"), 0);
-		printf(", expires %s\n", render_string(doc, "certificate_expires"));
+		render_print(stdout, render_string(certificate, "subject"), 0);
+		printf(", expires %s\n", render_string(certificate, "expires_at"));
 	}
 	printf("%-14sconnection %.1f ms, TLS %.1f ms, first byte %.1f ms\n", "time",
 	       r->dial_us / 1e3, r->tls_us / 1e3, r->first_byte_us / 1e3);
@@ -92,7 +79,7 @@ int cli_conn_test(struct cli *c, int argc, char **argv)
 		return status;
 	r = &m.body.probe_result;
 	good = r->status && r->status < 400;
-	doc = render_result(r);
+	doc = api_encode(&api_probe_result, r);
 	if (c->json) {
 		status = render_json_line(doc);
 	} else {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/key_options.h"
-#include "cli/render_access.h"
+#include "cli/render.h"
 #include "policy/mgmt_role.h"
 
 static int show(struct cli *c, const struct msg_user_info *u)

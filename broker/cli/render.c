@@ -44,6 +44,19 @@ json_t *render_key(const struct msg_key_info *k)
 	return api_encode(&api_relay_key, &shown);
 }
 
+json_t *render_mgmt(const struct msg_mgmt_info *k)
+{
+	struct msg_mgmt_info shown = *k;
+
+	shown.key = rk_slice(NULL, 0);
+	return api_encode(&api_mgmt_key, &shown);
+}
+
+json_t *render_user(const struct msg_user_info *u)
+{
+	return api_encode(&api_user, u);
+}
+
 json_t *render_status(const struct msg_status *s)
 {
 	return api_encode(&api_status, s);

@@ -13,7 +13,9 @@
 
 /* Returned owned. NULL when out of memory. */
 json_t *render_conn(const struct msg_conn_info *c);
-json_t *render_key(const struct msg_key_info *k); /* without the key itself */
+json_t *render_key(const struct msg_key_info *k);   /* without the key itself */
+json_t *render_mgmt(const struct msg_mgmt_info *k); /* without the key itself */
+json_t *render_user(const struct msg_user_info *u);
 json_t *render_status(const struct msg_status *s);
 
 /* One audit entry; a RESPONSE row that came with it is merged in. RK_E_CORRUPT when a row does

@@ -57,7 +57,7 @@ test('a management key is shown once, whole or as JSON, and never again', async 
 test("a provisioner's key has bounds, which are shown; another one has none", async () => {
   const k = await broker.json(['mgmt', 'issue', '--role', 'provisioner', '--name', 'ci', '--conn', 'mock', '--method', 'GET', '--path', '/v1/files/*', '--deny-query', 'expand',
     '--kind', 'agent', '--kind', 'app', '--max-ttl', '1h', '--max-live', '5', '--rate', '60/min', '--concurrent', '2', '--env', 'ci', '--holder', 'runner']);
-  assert.deepEqual(k.bounds.grants.map((g) => [g.connection, g.allowed_methods, g.allowed_paths, g.deny_query_params]), [['mock', ['GET'], ['/v1/files/*'], ['expand']]]);
+  assert.deepEqual(k.bounds.grants.map((g) => [g.connection_name, g.allowed_methods, g.allowed_paths, g.deny_query_params]), [['mock', ['GET'], ['/v1/files/*'], ['expand']]]);
   assert.deepEqual([k.bounds.kinds, k.bounds.max_ttl_seconds, k.bounds.max_live_keys, k.bounds.limits, k.bounds.environment, k.bounds.holder],
     [['app', 'agent'], 3600, 5, { per_minute: 60, per_day: null, concurrent: 2 }, 'ci', 'runner']);
   assert.match((await cli(['mgmt', 'show', k.id])).stdout, /may grant +mock {2}GET {2}\/v1\/files\/\* {2}without expand/);
@@ -104,9 +104,9 @@ test('a minted key is shown once, works, and ends by itself', async () => {
 test('a key is changed member by member, and says of what revision it is', async () => {
   const k = await issue();
   const u = await broker.json(['key', 'update', k.id, '--name', 'nightly', '--env', 'ci', '--rate', '60/min', '--concurrent', '4', '--ttl', '1h', '--ip', '127.0.0.0/8']);
-  assert.deepEqual([u.name, u.environment, u.limits, u.ip, u.revision], ['nightly', 'ci', { per_minute: 60, per_day: null, concurrent: 4 }, ['127.0.0.0/8'], 2]);
+  assert.deepEqual([u.name, u.environment, u.limits, u.allowed_ips, u.revision], ['nightly', 'ci', { per_minute: 60, per_day: null, concurrent: 4 }, ['127.0.0.0/8'], 2]);
   const back = await broker.json(['key', 'update', k.masked, '--never', '--any-ip', '--rate', 'none/min', '--concurrent', 'none', '--env', '']);
-  assert.deepEqual([back.expires, back.ip, back.limits, back.environment, back.name, back.revision], [null, [], { per_minute: null, per_day: null, concurrent: null }, null, 'nightly', 3]);
+  assert.deepEqual([back.expires_at, back.allowed_ips, back.limits, back.environment, back.name, back.revision], [null, [], { per_minute: null, per_day: null, concurrent: null }, null, 'nightly', 3]);
   assert.equal((await broker.json(['key', 'update', k.id, '--trusted-only', 'yes'])).trusted_only, true);
   assert.equal((await broker.json(['key', 'update', k.id, '--trusted-only', 'no'])).trusted_only, false);
   await broker.stop();
