@@ -58,7 +58,7 @@ static const struct api_op operations[] = {
      .traits = API_KEYED | API_MATCH, .body = &api_mgmt_key_change, PATH(mkey_by_update)},
     {"revokeManagementKey", "POST", "/api/v1/management-keys/{id}/revoke", KEYS,
      .summary = "Revokes it at once", .command = MSG_MGMT_REVOKE, MGMT_KEY, .traits = API_MATCH,
-     PATH(mkey_by_revoke), QUERY(revoke_query)},
+     PATH(mkey_by_revoke), QUERY(revoke_query), .also = {409}},
     {"listUsers", "GET", "/api/v1/users", USERS,
      .summary = "Users, in the order that they were added", .command = MSG_USER_LIST,
      .answer = MSG_USER_INFO, .shape = API_LIST, .success = 200, .may = MAY_ADMIN,
