@@ -39,7 +39,7 @@ static const struct api_op operations[] = {
      .command = MSG_CONN_ROLLBACK, CHANGES, .body = &api_rollback, PATH(by_rollback)},
     {"deleteCredential", "DELETE", "/api/v1/connections/{id}/credentials/{version}", TAG,
      .summary = "Removes an earlier real key for good", .command = MSG_CONN_PURGE, CHANGES,
-     PATH(by_version), .also = {422}},
+     PATH(by_version)},
     {"testConnection", "POST", "/api/v1/connections/{id}/test", TAG,
      .summary = "Whether it reaches its upstream and is let in there",
      .command = MSG_CONN_PROBE, .answer = MSG_PROBE_RESULT, .shape = API_ONE,

@@ -157,6 +157,8 @@ static int take_path(struct parsing *p, const struct api_path_values *values)
 		if (err == 0)
 			err = api_decode_text(&p->op->path_values[i], value, p->rec, p->room,
 			                      p->errors);
+		if (err == RK_E_INVALID) /* no object can be called that */
+			*p->status = 404;
 		if (err)
 			return err;
 	}

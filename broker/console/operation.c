@@ -208,7 +208,10 @@ static void refuse_request(struct router *r, const struct server_request *q, int
 	    .errors = errors,
 	};
 
-	problem_send(r->server, q->id, &p);
+	if (status == 404)
+		refuse(r, q, 404, "not_found", "There is no such object.");
+	else
+		problem_send(r->server, q->id, &p);
 }
 
 static bool apply_page(struct router *r, const struct server_request *q,

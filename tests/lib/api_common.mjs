@@ -80,6 +80,7 @@ export function refusals(share) {
     for (const op of api().owned.filter((o) => o.path.includes('{id}'))) {
       problem(await api().run(op.operationId, { at: share.nowhere(op), ...body(op) }), 404, 'not_found');
       problem(await api().run(op.operationId, { at: '%', ...body(op) }), 404);
+      problem(await api().run(op.operationId, { at: 'x'.repeat(300), ...body(op) }), 404, 'not_found');
     }
   });
 

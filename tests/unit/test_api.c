@@ -471,6 +471,7 @@ static void parameters_are_checked_one_by_one(void **state)
 
 static void the_operation_itself_fills_what_it_stands_for(void **state)
 {
+	static char longer[MSG_MAX_KEY + 2];
 	struct scene *s = *state;
 	int status;
 
@@ -480,6 +481,10 @@ static void the_operation_itself_fills_what_it_stands_for(void **state)
 	assert_int_equal(s->out.body.conn_state.enabled, 0);
 	assert_int_equal(ask(s, "freezeConnection", "%", "", NULL, &status), RK_E_INVALID);
 	assert_int_equal(status, 400);
+	memset(longer, 'x', MSG_MAX_KEY + 1);
+	assert_int_equal(ask(s, "freezeConnection", longer, "", NULL, &status), RK_E_INVALID);
+	assert_int_equal(status, 404);
+	assert_int_equal(ask(s, "freezeConnection", longer + 1, "", NULL, &status), 0);
 }
 
 static void a_change_says_what_is_meant_and_null_takes_away(void **state)
