@@ -274,6 +274,14 @@ async function driveInterface(broker, upstream, secret, proxySecret, problems) {
   await expect(401, ask(broker, 'POST', '/api/v1/connections', { body: body(), token: 'none' }));
   await expect(401, ask(broker, 'GET', '/api/v1/status', { token: `rk_mgmt_admin_${secret}` }));
   await expect(201, post('/api/v1/connections', undefined, { raw: JSON.stringify(body({ name: 'chunked' })), headers: { ...json, 'transfer-encoding': 'chunked' } }));
+  // changed, brought back, tested
+  const patch = (path, document) => ask(broker, 'PATCH', path, { token, body: document });
+  await expect(200, patch('/api/v1/connections/interface', { base_url: `${upstream.baseUrl}/v2`, secret }));
+  await expect(422, patch('/api/v1/connections/interface', { secret, more: 1 }));
+  await expect(409, patch('/api/v1/connections/interface', { name: 'chunked', secret }));
+  await expect(200, patch('/api/v1/connections/chunked', { secret }));
+  await expect(200, post('/api/v1/connections/chunked/rollback', { version: 1 }));
+  await expect(200, post('/api/v1/connections/chunked/test', { path: '/things' }));
   // clients that leave in the middle
   for (const part of [0.5, 0.9]) {
     const text = JSON.stringify(body({ name: 'left' }));
