@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "keeper/manage_trust.h"
-#include "policy/email.h"
+#include "policy/mail_address.h"
 
 /* ---- what all commands here share ---- */
 
@@ -129,9 +129,9 @@ static int set_begin(struct manage_op *op, struct rk_fault *fault)
 		return err;
 	if (b->set & ~(uint32_t)HOLDER_SET_EMAIL)
 		return rk_fail(fault, RK_E_INVALID, "a holder has nothing else to set");
-	if (b->email.n && !email_is(b->email))
-		return rk_fail(fault, RK_E_INVALID,
-		               "an e-mail address looks like name@example.com");
+	err = b->email.n ? mail_address_check(b->email, fault) : 0;
+	if (err)
+		return err;
 	had = op->trust->holder->email;
 	if (!b->set || rk_slice_is(b->email, had ? had : ""))
 		return 1;

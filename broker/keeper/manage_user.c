@@ -3,6 +3,7 @@
 #include "base/base62.h"
 #include "keeper/manage_check.h"
 #include "keeper/manage_int.h"
+#include "policy/mail_address.h"
 
 static int user_find(struct manage_op *op, struct rk_slice ref, struct user_entry **out,
                      struct rk_fault *fault)
@@ -104,28 +105,12 @@ static int user_recall(struct manage_op *op, struct rk_fault *fault)
 
 /* ---- what is accepted ---- */
 
-/* One '@' between printable characters: whether a mail arrives is what tells more. */
-static int check_email(struct rk_slice email, struct rk_fault *fault)
-{
-	const char *at = email.n ? memchr(email.p, '@', email.n) : NULL;
-	bool good = at && at != email.p && at + 1 != email.p + email.n &&
-	            email.n <= MSG_MAX_USER_EMAIL &&
-	            !memchr(at + 1, '@', (size_t)(email.p + email.n - at - 1));
-
-	for (size_t i = 0; good && i < email.n; i++)
-		good = email.p[i] > ' ' && email.p[i] < 0x7f &&
-		       !strchr("<>()[],;:\\\"", email.p[i]);
-	if (good || email.n == 0)
-		return 0;
-	return rk_fail(fault, RK_E_INVALID, "an e-mail address looks like ada@example.com");
-}
-
 static int check_user(const struct store_user *u, struct rk_fault *fault)
 {
 	int err = check_name("a user's name", u->name, fault);
 
-	if (!err)
-		err = check_email(u->email, fault);
+	if (!err && u->email.n)
+		err = mail_address_check(u->email, fault);
 	if (!err && (u->role <= ROLE_NOBODY || u->role >= ROLE_COUNT))
 		err = rk_fail(fault, RK_E_INVALID,
 		              "a role is admin, operator, auditor or provisioner");

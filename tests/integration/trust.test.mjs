@@ -188,7 +188,7 @@ test('the CLI speaks of holders and addresses plainly', async () => {
   assert.equal((await broker.json(['holder', 'set', holder, '--email', 'ada@example.com'])).email, 'ada@example.com');
   assert.match((await broker.cli(['holder', 'show', holder])).stdout, /email +ada@example\.com/);
   assert.match((await broker.cli(['holder', 'list', '--kind', 'person'])).stdout, /KIND .*\n(person .*\n)+/);
-  assert.match((await broker.cli(['holder', 'set', holder, '--email', 'a@b\nBcc: c@d'])).stderr, /looks like name@example\.com/);
+  assert.match((await broker.cli(['holder', 'set', holder, '--email', 'a@b\nBcc: c@d'])).stderr, /a mail address looks like ops@example\.com/);
   assert.equal((await broker.json(['holder', 'set', holder, '--no-email'])).email, null);
   assert.equal((await broker.cli(['holder', 'show', 'person:nobody-has-this'])).status, 1);
   assert.equal((await broker.cli(['trust', 'add', holder])).status, 2);
