@@ -224,6 +224,14 @@ static void answer(struct manage_op *op)
 	send_hook(op, h, op->hook ? op->hook->shown : rk_str(NULL));
 }
 
+/* Sent again: as it is now. The secret was in the first answer only. */
+static int recall(struct manage_op *op, struct rk_fault *fault)
+{
+	struct hook *h;
+
+	return find(op, rk_str(op->target), &h, fault);
+}
+
 void manage_hook_release(struct manage_op *op)
 {
 	if (!op->hook)
@@ -274,6 +282,7 @@ const struct mutation mutation_hook_add = {
     .store = add_store,
     .apply = apply,
     .answer = answer,
+    .recall = recall,
 };
 
 /* ---- webhook.update ---- */
@@ -324,6 +333,7 @@ const struct mutation mutation_hook_update = {
     .store = update_store,
     .apply = apply,
     .answer = answer,
+    .recall = recall,
 };
 
 /* ---- webhook.rotate ---- */
@@ -356,6 +366,7 @@ const struct mutation mutation_hook_rotate = {
     .store = update_store,
     .apply = apply,
     .answer = answer,
+    .recall = recall,
 };
 
 /* ---- webhook.remove, webhook.test ---- */
@@ -365,6 +376,14 @@ static void say_done(struct manage_op *op)
 	const struct msg_done m = {0};
 
 	manage_send(op, MSG_DONE, &m);
+}
+
+/* It is gone, or on its way, either way. */
+static int done_before(struct manage_op *op, struct rk_fault *fault)
+{
+	(void)op;
+	(void)fault;
+	return 0;
 }
 
 static int remove_begin(struct manage_op *op, struct rk_fault *fault)
@@ -404,6 +423,7 @@ const struct mutation mutation_hook_remove = {
     .store = remove_store,
     .apply = remove_apply,
     .answer = say_done,
+    .recall = done_before,
 };
 
 static int test_begin(struct manage_op *op, struct rk_fault *fault)
@@ -440,4 +460,5 @@ const struct mutation mutation_hook_test = {
     .store = test_store,
     .apply = test_apply,
     .answer = say_done,
+    .recall = done_before,
 };

@@ -143,10 +143,19 @@ static int off_apply(struct manage_op *op, struct rk_fault *fault)
 	return 0;
 }
 
+/* Sent again: how it is now. */
+static int panic_recall(struct manage_op *op, struct rk_fault *fault)
+{
+	(void)op;
+	(void)fault;
+	return 0;
+}
+
 const struct mutation mutation_panic_off = {
     .action = "traffic.resume",
     .begin = off_begin,
     .store = panic_store,
     .apply = off_apply,
     .answer = panic_answer,
+    .recall = panic_recall,
 };

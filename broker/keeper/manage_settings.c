@@ -259,6 +259,14 @@ void manage_settings_release(struct manage_op *op)
 	free(c);
 }
 
+/* Sent again: the answer is the settings as they are now, or that a mail is on its way. */
+static int recall(struct manage_op *op, struct rk_fault *fault)
+{
+	(void)op;
+	(void)fault;
+	return 0;
+}
+
 const struct mutation mutation_settings_set = {
     .action = "settings.change",
     .begin = begin,
@@ -266,6 +274,7 @@ const struct mutation mutation_settings_set = {
     .store = store,
     .apply = apply,
     .answer = show,
+    .recall = recall,
 };
 
 /* ---- mail.test ---- */
@@ -327,4 +336,5 @@ const struct mutation mutation_mail_test = {
     .store = test_store,
     .apply = test_apply,
     .answer = test_answer,
+    .recall = recall,
 };

@@ -330,6 +330,45 @@ static void test_webhooks_are_checked_and_changed_one_member_at_a_time(void **st
 	assert_int_equal(hooks_find(w->k.hooks, rk_str("siem"))->secret.len, HOOK_SECRET_TEXT);
 }
 
+static void test_what_is_sent_again_under_its_idempotency_key_is_done_once(void **state)
+{
+	struct world *w = *state;
+	struct msg_hook_add add = {.name = rk_str("siem"),
+	                           .url = rk_str("https://hooks.example.com/x")};
+	struct msg_panic off = {.reason = rk_str("over")};
+	struct msg_ref ref = {.ref = rk_str("siem")};
+	const struct msg_hook_info *info;
+	struct world_caller *c = &w->a;
+	char id[MSG_MAX_NAME + 1];
+
+	snprintf(c->caller.idempotency_key, sizeof c->caller.idempotency_key, "order-1");
+	world_run(w, c, MSG_HOOK_ADD, &add);
+	assert_true(
+	    rk_slice_cstr(world_answer(c, 0, MSG_HOOK_INFO)->hook_info.id, id, sizeof id));
+	world_run(w, c, MSG_HOOK_ADD, &add);
+	info = &world_answer(c, 0, MSG_HOOK_INFO)->hook_info;
+	assert_true(rk_slice_is(info->id, id));
+	assert_int_equal(info->secret.n, 0);
+	assert_int_equal(world_refusal(w, c, MSG_HOOK_TEST, &ref), RK_E_EXISTS);
+	snprintf(c->caller.idempotency_key, sizeof c->caller.idempotency_key, "order-2");
+	test_hook(w, "siem");
+	test_hook(w, "siem");
+	WORLD_WAIT(w, desk.count == 1);
+	assert_int_equal(desk.got[0].notice.kind, NOTICE_TEST);
+	snprintf(c->caller.idempotency_key, sizeof c->caller.idempotency_key, "order-3");
+	for (int i = 0; i < 2; i++) {
+		world_run(w, c, MSG_HOOK_REMOVE, &ref);
+		assert_int_equal(world_answer(c, 0, MSG_DONE)->done.err, 0);
+	}
+	world_run(w, c, MSG_PANIC_ON, &off); /* at once, whatever was done before */
+	assert_int_equal(world_answer(c, 0, MSG_STATUS)->status.panic, 1);
+	snprintf(c->caller.idempotency_key, sizeof c->caller.idempotency_key, "order-4");
+	for (int i = 0; i < 2; i++) {
+		world_run(w, c, MSG_PANIC_OFF, &off);
+		assert_int_equal(world_answer(c, 0, MSG_STATUS)->status.panic, 0);
+	}
+}
+
 static void test_there_are_so_many_webhooks(void **state)
 {
 	struct world *w = *state;
@@ -657,6 +696,7 @@ int main(void)
 	    TEST(test_keys_of_those_who_report_leaks_must_be_keys),
 	    TEST(test_a_webhook_s_secret_is_shown_once_and_goes_with_each_delivery),
 	    TEST(test_webhooks_are_checked_and_changed_one_member_at_a_time),
+	    TEST(test_what_is_sent_again_under_its_idempotency_key_is_done_once),
 	    TEST(test_there_are_so_many_webhooks),
 	    TEST(test_mail_comes_with_what_it_takes_and_without_a_server_it_waits),
 	    TEST(test_a_target_has_few_attempts_at_once_and_holds_nobody_else),
