@@ -257,8 +257,8 @@ static bool take_fixed(const struct api_field *f, struct rk_slice text, void *re
 		memcpy(at, ip.b, sizeof ip.b);
 		return true;
 	}
-	if (f->type == API_REQUEST_ID) {
-		if (!rk_slice_starts(text, rk_str("req_")))
+	if (f->type == API_REQUEST_ID || f->type == API_EVENT_ID) {
+		if (!rk_slice_starts(text, rk_str(f->type == API_EVENT_ID ? "evt_" : "req_")))
 			return false;
 		text = rk_slice_skip(text, 4);
 	}
@@ -391,6 +391,7 @@ static void take_value(struct decoding *d, const struct api_field *f, json_t *v,
 	case API_HEX:
 	case API_REQUEST_ID:
 	case API_ADDRESS:
+	case API_EVENT_ID:
 		if (json_is_string(v))
 			take_text(d, f, rk_slice(json_string_value(v), json_string_length(v)),
 			          rec);

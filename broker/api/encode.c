@@ -146,6 +146,8 @@ static json_t *value_of(const struct api_field *f, const void *rec)
 		return hex_value(at, f->size, "");
 	case API_REQUEST_ID:
 		return hex_value(at, f->size, "req_");
+	case API_EVENT_ID:
+		return hex_value(at, f->size, "evt_");
 	case API_ADDRESS:
 		return address_value(at);
 	}

@@ -48,6 +48,25 @@ extern const struct api_schema api_trusted_ip;     /* msg_trust_info */
 extern const struct api_schema api_trusted_ip_new; /* msg_trust_add */
 const char *api_trust_state(unsigned state);
 
+/* fields_settings.c */
+extern const struct api_schema api_settings;        /* msg_settings */
+extern const struct api_schema api_settings_change; /* msg_settings_set */
+extern const struct api_schema api_mail_test;       /* msg_mail_test */
+const char *api_smtp_tls(unsigned tls);
+
+/* fields_hook.c */
+extern const struct api_schema api_webhook;        /* msg_hook_info */
+extern const struct api_schema api_webhook_new;    /* msg_hook_add */
+extern const struct api_schema api_webhook_change; /* msg_hook_update */
+extern const struct api_schema api_delivery;       /* msg_delivery_info */
+const char *api_delivery_kind(unsigned kind);
+const char *api_delivery_state(unsigned state);
+
+/* fields_contain.c */
+extern const struct api_schema api_panic_new;    /* msg_panic */
+extern const struct api_schema api_leak_verdict; /* msg_leak_verdict */
+const char *api_leak_finding(unsigned finding);
+
 /* fields_status.c */
 extern const struct api_schema api_status; /* msg_status */
 

@@ -12,6 +12,7 @@ static const struct {
 } statuses[] = {
     {200, "Done."},
     {201, "Made."},
+    {202, "Taken; it is done in a moment."},
     {204, "Done; there is nothing to show."},
     {400, "Not HTTP, not JSON, or with a parameter that is not known."},
     {401, "No valid management key."},
@@ -172,7 +173,8 @@ static json_t *operation(const struct api_op *op)
 
 	if (op->body)
 		json_object_set_new(doc, "requestBody",
-		                    json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
+		                    json_pack("{s:b, s:{s:{s:o}}}", "required",
+		                              !(op->traits & API_BARE), "content",
 		                              "application/json", "schema",
 		                              component(op->body->name)));
 	if (op->may & MAY_ANYONE)

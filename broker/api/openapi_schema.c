@@ -88,6 +88,9 @@ static json_t *plain(const struct api_field *f, bool answer)
 	case API_REQUEST_ID:
 		return json_pack("{s:s, s:s}", "type", "string", "pattern",
 		                 "^req_[0-9a-f]{32}$");
+	case API_EVENT_ID:
+		return json_pack("{s:s, s:s}", "type", "string", "pattern",
+		                 "^evt_[0-9a-f]{32}$");
 	case API_ADDRESS:
 		return json_pack("{s:s, s:[{s:s}, {s:s}]}", "type", "string", "anyOf", "format",
 		                 "ipv4", "format", "ipv6");

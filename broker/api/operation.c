@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 static const struct api_ops *const subjects[] = {
-    &api_ops_status, &api_ops_conn,  &api_ops_care,   &api_ops_key,
-    &api_ops_trust,  &api_ops_audit, &api_ops_access,
+    &api_ops_status, &api_ops_conn,     &api_ops_care, &api_ops_key,     &api_ops_trust,
+    &api_ops_audit,  &api_ops_settings, &api_ops_hook, &api_ops_contain, &api_ops_access,
 };
 
 enum { SUBJECTS = sizeof subjects / sizeof subjects[0] };

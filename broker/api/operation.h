@@ -28,6 +28,7 @@ enum api_op_trait {
 	API_MATCH = 2,  /* takes If-Match */
 	API_SLOW = 4,   /* may take minutes */
 	API_SEALED = 8, /* works without a token */
+	API_BARE = 16,  /* its body may be left out */
 };
 
 enum { API_LIMIT_DEFAULT = 50, API_LIMIT_MAX = 200, API_PATH_VALUES = 2, API_PRESETS = 2 };
@@ -80,7 +81,8 @@ struct api_ops {
 	}
 
 extern const struct api_ops api_ops_status, api_ops_conn, api_ops_key, api_ops_audit,
-    api_ops_trust, api_ops_care, api_ops_access;
+    api_ops_trust, api_ops_care, api_ops_access, api_ops_settings, api_ops_hook,
+    api_ops_contain;
 
 /* Each operation in turn: NULL in, the first one out; NULL after the last. */
 const struct api_op *api_op_next(const struct api_op *op);

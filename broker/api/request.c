@@ -178,7 +178,7 @@ int api_request(const struct api_op *op, const struct api_path_values *values,
 	errors->count = 0;
 	errors->more = false;
 	*status = 422;
-	if (op->body)
+	if (op->body && (body || !(op->traits & API_BARE)))
 		err = api_decode(op->body, API_REQUEST, body, rec, room, errors);
 	if (err == 0)
 		err = take_path(&p, values);

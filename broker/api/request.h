@@ -16,7 +16,8 @@ struct api_ask {
 };
 
 /*
- * Fills *rec (the command's body) and *ask. `body` is NULL exactly when the operation has none.
+ * Fills *rec (the command's body) and *ask. `body` is NULL exactly when the operation has none,
+ * or where it may be left out and was.
  * Borrows from query, values, body and room. RK_E_INVALID with errors->count > 0: *status is
  * then 400 for a parameter that is not known, repeated or not encoded as it should be, else
  * 422. RK_E_NOMEM.

@@ -99,6 +99,7 @@ bool api_is_empty(const struct api_field *f, const void *rec)
 	case API_HEX:
 	case API_REQUEST_ID:
 	case API_ADDRESS:
+	case API_EVENT_ID:
 		return all_zero((const unsigned char *)rec + f->offset, f->size);
 	case API_FLAG:
 		return (api_get(f, rec) & f->bits) == 0;

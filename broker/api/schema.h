@@ -26,6 +26,7 @@ enum api_type {
 	API_HEX,        /* FIXED */
 	API_REQUEST_ID, /* FIXED(16), as clients see it in x-relaykey-request-id */
 	API_ADDRESS,    /* FIXED(16), struct rk_ip */
+	API_EVENT_ID,   /* FIXED(16), as in the body of a webhook: "evt_..." */
 };
 
 enum api_trait {

@@ -63,6 +63,8 @@ static bool check_body(struct router *r, const struct server_request *q,
 	if (!op->body)
 		return !has_body(q->head) ||
 		       refuse(r, q, 400, "unexpected_body", "This operation takes no body.");
+	if (!has_body(q->head) && (op->traits & API_BARE))
+		return true;
 	if (!router_header(r, q, "content-type", &type))
 		return false;
 	if (!is_json(type))
@@ -295,7 +297,7 @@ void operation_request(struct router *r, const struct server_request *q,
 	if (!check(r, q, op))
 		return;
 	json_memory_secret(true);
-	if (!op->body || read_json(r, q, &body))
+	if (!has_body(q->head) || read_json(r, q, &body))
 		run(r, q, op, values, body);
 	json_decref(body);
 	json_memory_secret(false);

@@ -11,6 +11,7 @@ const char *reply_phrase(int status)
 	} table[] = {
 	    {200, "OK"},
 	    {201, "Created"},
+	    {202, "Accepted"},
 	    {204, "No Content"},
 	    {303, "See Other"},
 	    {400, "Bad Request"},

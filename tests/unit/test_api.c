@@ -70,6 +70,7 @@ static void kind_fits(const struct api_field *f, const struct record_field *r)
 	case API_HEX:
 	case API_REQUEST_ID:
 	case API_ADDRESS:
+	case API_EVENT_ID:
 		assert_int_equal(r->kind, RECORD_FIXED);
 		assert_int_equal(r->max, f->size);
 		break;
@@ -279,6 +280,7 @@ static void fill_field(struct scene *s, const struct api_field *f, void *rec, bo
 	case API_HEX:
 	case API_REQUEST_ID:
 	case API_ADDRESS:
+	case API_EVENT_ID:
 		memset((char *)rec + f->offset, full ? 0x5a : 0, f->size);
 		break;
 	}
