@@ -18,6 +18,7 @@
 #include "ipc/catalogue_contain.h"
 #include "keeper/alarm.h"
 #include "keeper/leak_verify.h"
+#include "keeper/mgmt_auth.h"
 #include "keeper/mgmt_leak.h"
 #include "keeper/notice.h"
 #include "keeper/settings.h"
@@ -37,6 +38,7 @@ struct leak_found {
 struct leak_report {
 	char pem[LEAK_PEM_MAX];
 	size_t pem_n;
+	uint8_t client_ip[16];
 	unsigned count, revoked, unknown;
 	struct leak_found found[LEAK_MAX_ITEMS];
 	/* of those that this report revokes, for the store */
@@ -304,12 +306,25 @@ static void verify_work(struct worker_job *job)
 	                      b->signature, &op->fault);
 }
 
+/* Audited, and counted with those who try management keys. */
+static void refuse_scanner(struct manage_op *op, const char *why, const char *text)
+{
+	int err = mgmt_auth_refuse(op->k, op->leak->client_ip, why);
+
+	manage_end(op, err,
+	           err == RK_E_AGAIN ? "too many reports that nobody vouches for: try again in "
+	                               "a minute"
+	                             : text);
+}
+
 static void verify_done(struct worker_job *job)
 {
 	struct manage_op *op = (struct manage_op *)job;
 
 	if (op->m->dying)
 		manage_op_free(op);
+	else if (op->err == RK_E_AUTH)
+		refuse_scanner(op, "signature of a leak report", op->fault.text);
 	else if (op->err)
 		manage_end(op, op->err, op->fault.text);
 	else
@@ -353,9 +368,14 @@ void manage_leak_report(struct manage_op *op)
 		mutation_start(op);
 		return;
 	}
+	memcpy(op->leak->client_ip, op->caller->client_ip, sizeof op->leak->client_ip);
+	if (mgmt_auth_exhausted(op->k, op->leak->client_ip)) {
+		refuse_scanner(op, "leak report", "");
+		return;
+	}
 	err = take_scanner(op, &fault);
 	if (err) {
-		manage_end(op, err, fault.text);
+		refuse_scanner(op, "scanner of a leak report", fault.text);
 		return;
 	}
 	op->job.work = verify_work;

@@ -153,6 +153,20 @@ static int refuse(struct keeper *k, const struct msg_caller *m, const struct mgm
 	return RK_E_AUTH;
 }
 
+bool mgmt_auth_exhausted(struct keeper *k, const uint8_t client_ip[16])
+{
+	return attempts_of(k->mgmt_auth, client_ip, rk_mono_us() / 1000)->failed >=
+	       AUTH_MAX_FAILED;
+}
+
+int mgmt_auth_refuse(struct keeper *k, const uint8_t client_ip[16], const char *why)
+{
+	struct msg_caller m = {.if_revision = 0};
+
+	memcpy(m.client_ip, client_ip, sizeof m.client_ip);
+	return refuse(k, &m, NULL, why);
+}
+
 /* ---- the key ---- */
 
 /* NULL, and what is wrong with it. */

@@ -33,6 +33,14 @@ void mgmt_auth_free(struct mgmt_auth *a);
 RK_MUST_CHECK int mgmt_authenticate(struct keeper *k, const struct msg_caller *m,
                                     struct manage_caller *who);
 
+/*
+ * Another proof than a management key, a secret scanner's signature. `exhausted`: its address
+ * has failed so often in this minute that looking at one more is not worth it. `refuse` counts
+ * and audits a failure as those above: RK_E_AUTH, or RK_E_AGAIN.
+ */
+bool mgmt_auth_exhausted(struct keeper *k, const uint8_t client_ip[16]);
+int mgmt_auth_refuse(struct keeper *k, const uint8_t client_ip[16], const char *why);
+
 /* The one text for each of these errors. */
 const char *mgmt_auth_text(int err);
 

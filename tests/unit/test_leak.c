@@ -13,6 +13,7 @@
 #include "ipc/catalogue_contain.h"
 #include "keeper/db_stmt.h"
 #include "keeper/leak_verify.h"
+#include "keeper/mgmt_auth.h"
 #include "keeper/settings.h"
 #include "keeper/store_schema.h"
 #include "policy/key_scan.h"
@@ -446,6 +447,31 @@ static void test_without_a_good_signature_nobody_is_heard(void **state)
 	assert_true(key(w, 0)->revoked_ms > 0);
 }
 
+static void test_who_sends_one_bad_report_after_the_other_is_turned_away(void **state)
+{
+	struct world *w = *state;
+	const char *tokens[] = {keys[0].text};
+	struct msg_leak_report good = report(tokens, 1), bad;
+	unsigned rows = w->rows;
+
+	sign(&good);
+	bad = good;
+	bad.signature.n--;
+	w->a.caller.role = ROLE_NOBODY;
+	w->a.caller.client_ip[15] = 1;
+	for (int i = 0; i < AUTH_MAX_FAILED; i++)
+		assert_int_equal(world_refusal(w, &w->a, MSG_LEAK_REPORT, &bad), RK_E_AUTH);
+	assert_int_equal(world_refusal(w, &w->a, MSG_LEAK_REPORT, &bad), RK_E_AGAIN);
+	assert_int_equal(world_refusal(w, &w->a, MSG_LEAK_REPORT, &good), RK_E_AGAIN);
+	WORLD_WAIT(w, w->rows == rows + AUTH_MAX_FAILED);
+	assert_string_equal(world_last_row(w)->action, "authentication.failed");
+	assert_string_equal(world_last_row(w)->detail, "signature of a leak report");
+	assert_int_equal(key(w, 0)->revoked_ms, 0);
+	w->a.caller.client_ip[0] = 1; /* from elsewhere it is heard */
+	run(w, &good, 1);
+	assert_true(key(w, 0)->revoked_ms > 0);
+}
+
 static void test_a_token_that_does_not_stand_in_the_report_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -584,6 +610,7 @@ int main(void)
 	    TEST(test_a_signed_report_revokes_what_is_ours_and_says_so),
 	    TEST(test_the_same_report_again_changes_nothing_and_tells_nobody),
 	    TEST(test_without_a_good_signature_nobody_is_heard),
+	    TEST(test_who_sends_one_bad_report_after_the_other_is_turned_away),
 	    TEST(test_a_token_that_does_not_stand_in_the_report_is_refused),
 	    TEST(test_who_may_revoke_needs_no_signature_and_who_may_not_is_refused),
 	    TEST(test_the_holder_gets_a_mail_when_its_address_is_known),
