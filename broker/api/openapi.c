@@ -125,15 +125,15 @@ static json_t *content(const struct api_op *op)
 	return NULL;
 }
 
-static json_t *answer(const struct api_op *op, uint16_t status)
+json_t *openapi_answer(uint16_t status, json_t *content)
 {
 	json_t *a = json_pack("{s:s}", "description", about_status(status));
-	json_t *body = status < 300 ? content(op)
-	                            : json_pack("{s:{s:o}}", "application/problem+json",
-	                                        "schema", component("Problem"));
 
-	if (body)
-		json_object_set_new(a, "content", body);
+	if (status >= 300)
+		content = json_pack("{s:{s:o}}", "application/problem+json", "schema",
+		                    component("Problem"));
+	if (content)
+		json_object_set_new(a, "content", content);
 	return a;
 }
 
@@ -146,14 +146,15 @@ static json_t *answers(const struct api_op *op)
 	api_op_statuses(op, list);
 	for (unsigned i = 0; list[i]; i++) {
 		snprintf(text, sizeof text, "%u", list[i]);
-		json_object_set_new(all, text, answer(op, list[i]));
+		json_object_set_new(
+		    all, text, openapi_answer(list[i], list[i] < 300 ? content(op) : NULL));
 	}
 	return all;
 }
 
 /* ---- operations ---- */
 
-static json_t *roles(unsigned may)
+json_t *openapi_roles(unsigned may)
 {
 	json_t *list = json_array();
 
@@ -168,8 +169,8 @@ static json_t *operation(const struct api_op *op)
 {
 	json_t *doc =
 	    json_pack("{s:s, s:[s], s:s, s:o, s:o, s:o}", "operationId", op->id, "tags",
-	              op->tag, "summary", op->summary, "x-roles", roles(op->may), "parameters",
-	              parameters(op), "responses", answers(op));
+	              op->tag, "summary", op->summary, "x-roles", openapi_roles(op->may),
+	              "parameters", parameters(op), "responses", answers(op));
 
 	if (op->body)
 		json_object_set_new(doc, "requestBody",
@@ -231,13 +232,16 @@ static json_t *schemas(void)
 
 json_t *api_openapi(void)
 {
+	json_t *all = paths(), *components = schemas();
+
+	openapi_add_leaks(all, components);
 	return json_pack(
 	    "{s:s, s:{s:s, s:s, s:s}, s:[{s:[]}], s:o, s:{s:o, s:{s:{s:s, s:s, s:s}}}}",
 	    "openapi", "3.1.0", "info", "title", "RelayKey management", "version",
 	    RELAYKEY_VERSION, "description",
 	    "Everything that manages the broker. Unknown members and parameters are refused. "
 	    "Names that a key's role may use stand in x-roles.",
-	    "security", "managementKey", "paths", paths(), "components", "schemas", schemas(),
+	    "security", "managementKey", "paths", all, "components", "schemas", components,
 	    "securitySchemes", "managementKey", "type", "http", "scheme", "bearer",
 	    "description", "rk_mgmt_<role>_...");
 }

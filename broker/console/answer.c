@@ -60,7 +60,7 @@ static int vault_write(const char *text, size_t n, void *arg)
 }
 
 /* Into secret memory: a relay key is shown in the answer to its making. */
-static int vault_document(json_t *doc, struct reply *out)
+int answer_document(json_t *doc, struct reply *out)
 {
 	struct vault_writer w = {.reply = out};
 	size_t n = json_dumpb(doc, NULL, 0, JSON_COMPACT);
@@ -106,7 +106,7 @@ static void answer_object(struct router *r, struct call *c, const struct ipc_mes
 
 	json_memory_secret(true);
 	doc = encode(c->op, m);
-	err = doc ? vault_document(doc, &reply) : RK_E_NOMEM;
+	err = doc ? answer_document(doc, &reply) : RK_E_NOMEM;
 	json_decref(doc);
 	json_memory_secret(false);
 	object_headers(c->op, m, headers, sizeof headers);

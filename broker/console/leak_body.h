@@ -17,7 +17,7 @@
 
 #include "ipc/messages_contain.h"
 
-enum { LEAK_BODY_TOKENS = 256, LEAK_BODY_TYPE = 64 };
+enum { LEAK_BODY_TOKENS = MSG_MAX_LEAK_TOKENS, LEAK_BODY_TYPE = 64 };
 
 struct leak_token {
 	uint32_t at;

@@ -17,9 +17,9 @@ static bool refuse(struct router *r, const struct server_request *q, int status,
 	return false;
 }
 
-/* "Bearer rk_mgmt_..." into *out; empty when there is none and none is needed. */
-static bool credential_of(struct router *r, const struct server_request *q,
-                          const struct api_op *op, struct rk_slice *out)
+/* "Bearer rk_mgmt_..."; empty when there is none and none is needed. */
+bool router_credential(struct router *r, const struct server_request *q, bool needed,
+                       struct rk_slice *out)
 {
 	static const char need[] =
 	    "A management key is needed: Authorization: Bearer rk_mgmt_...";
@@ -29,7 +29,7 @@ static bool credential_of(struct router *r, const struct server_request *q,
 	*out = rk_slice(NULL, 0);
 	f = h1_next_field(q->head, H1_HDR_AUTHORIZATION, &pos);
 	if (!f)
-		return (op->may & MAY_ANYONE) || refuse(r, q, 401, "unauthorized", need);
+		return !needed || refuse(r, q, 401, "unauthorized", need);
 	if (h1_next_field(q->head, H1_HDR_AUTHORIZATION, &pos))
 		return refuse(r, q, 401, "unauthorized", "There are two credentials.");
 	if (f->value.n <= 7 || !rk_slice_ieq(rk_slice(f->value.p, 7), rk_str("Bearer ")))
@@ -38,6 +38,12 @@ static bool credential_of(struct router *r, const struct server_request *q,
 	if (out->n > MSG_MAX_KEY || !rk_slice_starts(*out, rk_str("rk_mgmt_")))
 		return refuse(r, q, 401, "unauthorized", need);
 	return true;
+}
+
+static bool credential_of(struct router *r, const struct server_request *q,
+                          const struct api_op *op, struct rk_slice *out)
+{
+	return router_credential(r, q, !(op->may & MAY_ANYONE), out);
 }
 
 static bool is_json(struct rk_slice type)

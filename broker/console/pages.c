@@ -68,6 +68,8 @@ static const struct page pages[] = {
     {"/healthz", false, health, NULL},
     {"/openapi.json", false, openapi, NULL},
     {"/confirm/", true, page_confirm, page_confirm},
+    {"/api/v1/leaks", false, NULL, page_leaks},
+    {"/api/v1/leaks/github", false, NULL, page_leaks_github},
 };
 
 static const struct page *page_of(struct rk_slice path)

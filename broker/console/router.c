@@ -19,6 +19,8 @@ static struct call *call_of(struct router *r, uint64_t id)
 
 void call_end(struct call *c)
 {
+	if (c->release)
+		c->release(c->state);
 	*c = (struct call){0};
 }
 
@@ -267,6 +269,8 @@ void router_free(struct router *r)
 {
 	if (!r)
 		return;
+	for (unsigned i = 0; i < SERVER_MAX_CONNECTIONS; i++)
+		call_end(&r->calls[i]);
 	if (r->tick)
 		event_free(r->tick);
 	free(r->openapi);

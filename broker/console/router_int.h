@@ -24,6 +24,8 @@ struct call {
 	bool more;               /* there is one object more than were asked for */
 	char last[API_CURSOR_LAST];
 	size_t last_len;
+	void *state; /* of the page, until release(state) */
+	void (*release)(void *state);
 };
 
 struct router {
@@ -33,6 +35,7 @@ struct router {
 	struct event *tick; /* comments into event streams that have nothing to say */
 	char *openapi;
 	size_t openapi_len;
+	unsigned reports; /* of leaked keys, under way */
 	struct call calls[SERVER_MAX_CONNECTIONS];
 };
 
@@ -56,6 +59,11 @@ void call_forget(struct router *r, struct call *c);
 bool router_header(struct router *r, const struct server_request *q, const char *name,
                    struct rk_slice *out);
 
+/* The management key of Authorization. False: there is none and one is needed, or it is none,
+ * and that is answered. */
+bool router_credential(struct router *r, const struct server_request *q, bool needed,
+                       struct rk_slice *out);
+
 /* ---- operation.c: requests; answer.c: what the keeper says ---- */
 
 bool operation_head(struct router *r, const struct server_request *q, const struct api_op *op);
@@ -64,6 +72,10 @@ void operation_request(struct router *r, const struct server_request *q,
 void operation_message(struct router *r, struct call *c, const struct ipc_message *m);
 void operation_tick(struct router *r, struct call *c);
 
+/* The document as the body of an answer, in secret memory. RK_E_NOMEM: the vault is the
+ * caller's to free. */
+RK_MUST_CHECK int answer_document(json_t *doc, struct reply *out);
+
 /* ---- pages.c: what is no operation ---- */
 
 /* True: this path is a page's, and the request is answered or will be. */
@@ -71,6 +83,10 @@ bool page_request(struct router *r, const struct server_request *q, struct rk_sl
 
 /* confirm.c: the pages behind the link in a mail, for GET and POST. */
 void page_confirm(struct router *r, const struct server_request *q, struct rk_slice path);
+
+/* leaks.c: reports of leaked keys. */
+void page_leaks(struct router *r, const struct server_request *q, struct rk_slice path);
+void page_leaks_github(struct router *r, const struct server_request *q, struct rk_slice path);
 
 /* "GET, HEAD": what a page's path can be asked for; NULL: it is no page. */
 const char *page_methods(struct rk_slice path);

@@ -24,7 +24,7 @@
 #include "keeper/settings.h"
 #include "keeper/store_contain.h"
 
-enum { LEAK_MAX_ITEMS = 256 };
+enum { LEAK_MAX_ITEMS = MSG_MAX_LEAK_TOKENS };
 
 struct leak_found {
 	struct rk_slice token; /* in the report */
