@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/render.h"
@@ -115,15 +117,7 @@ static int show_verdict(struct cli *c, struct leak_batch *b, const struct msg_le
 	b->found++;
 	b->revoked += v->finding == LEAK_REVOKED;
 	if (c->json)
-		return render_json_line(
-		    json_pack("{s:o, s:o, s:s, s:b}", "id",
-		              v->key_id.n ? render_text(v->key_id) : json_null(), "masked",
-		              v->masked.n ? render_text(v->masked) : json_null(), "finding",
-		              v->finding == LEAK_REVOKED ? "revoked"
-		              : v->finding == LEAK_OVER  ? "over"
-		              : v->finding == LEAK_HONEY ? "honey"
-		                                         : "unknown",
-		              "true_positive", v->finding != LEAK_UNKNOWN));
+		return render_json_line(api_encode(&api_leak_verdict, v));
 	printf("%-17.*s %-16.*s %s\n", RK_FMT(v->key_id), RK_FMT(v->masked),
 	       finding_text(v->finding));
 	return CLI_DONE;

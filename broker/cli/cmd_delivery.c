@@ -1,8 +1,10 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "cli/cli.h"
-#include "cli/render_courier.h"
+#include "cli/render.h"
 
 static void print_row(const json_t *doc)
 {
@@ -23,7 +25,7 @@ static void print_row(const json_t *doc)
 
 static int show(struct cli *c, const struct msg_delivery_info *d)
 {
-	json_t *doc = render_delivery(d);
+	json_t *doc = api_encode(&api_delivery, d);
 
 	if (c->json)
 		return render_json_line(doc);
@@ -34,11 +36,9 @@ static int show(struct cli *c, const struct msg_delivery_info *d)
 
 static int parse_state(const char *text, uint8_t *out)
 {
-	static const char *const names[] = {"waiting", "sent", "failed"};
-
-	for (unsigned i = 0; i < 3; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*out = (uint8_t)(DELIVERY_WAITING + i);
+	for (unsigned i = DELIVERY_WAITING; i <= DELIVERY_FAILED; i++) {
+		if (strcmp(text, api_delivery_state(i)) == 0) {
+			*out = (uint8_t)i;
 			return CLI_DONE;
 		}
 	}

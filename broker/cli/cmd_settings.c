@@ -2,9 +2,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "base/file.h"
 #include "cli/cli.h"
-#include "cli/render_courier.h"
+#include "cli/render.h"
+
+/* Of what is longer than a line, only that; of a list of such, each item's name. */
+static void print_line(const char *text, bool named)
+{
+	const char *end = strchr(text, '\n');
+	char line[MSG_MAX_NAME + 1];
+
+	if (!end)
+		render_print(stdout, text, 0);
+	else if (named && snprintf(line, sizeof line, "%.*s", (int)(end - text), text) > 0)
+		render_print(stdout, line, 0);
+	else
+		fputs("set", stdout);
+}
 
 /* A text, a number, "yes" or "no", or a list with its items behind each other. */
 static void print_value(const json_t *v)
@@ -13,7 +29,7 @@ static void print_value(const json_t *v)
 	size_t i;
 
 	if (json_is_string(v))
-		render_print(stdout, json_string_value(v), 0);
+		print_line(json_string_value(v), false);
 	else if (json_is_integer(v))
 		printf("%lld", (long long)json_integer_value(v));
 	else if (json_is_boolean(v))
@@ -23,14 +39,14 @@ static void print_value(const json_t *v)
 	json_array_foreach(v, i, item)
 	{
 		fputs(i ? ", " : "", stdout);
-		render_print(stdout, json_string_value(item), 0);
+		print_line(json_string_value(item), true);
 	}
 	putchar('\n');
 }
 
 static int show(struct cli *c, const struct msg_settings *s)
 {
-	json_t *doc = render_settings(s), *value;
+	json_t *doc = api_encode(&api_settings, s), *value;
 	const char *name;
 
 	if (c->json)
@@ -91,7 +107,7 @@ static int number(const char *option, const char *text, uint64_t most, uint64_t 
 static int parse_tls(const char *text, uint8_t *out)
 {
 	for (unsigned i = SMTP_TLS_NONE; i <= SMTP_TLS_FULL; i++) {
-		if (strcmp(text, render_smtp_tls(i)) == 0) {
+		if (strcmp(text, api_smtp_tls(i)) == 0) {
 			*out = (uint8_t)i;
 			return CLI_DONE;
 		}

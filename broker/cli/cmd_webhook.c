@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "base/file.h"
 #include "cli/cli.h"
-#include "cli/render_courier.h"
+#include "cli/render.h"
 #include "ipc/notice_kind.h"
 
 struct hook_options {
@@ -69,9 +71,18 @@ static int show_json(json_t *doc, struct rk_slice secret)
 	return status;
 }
 
+/* Without its secret, which must not stay in the heap. */
+static json_t *document_of(const struct msg_hook_info *h)
+{
+	struct msg_hook_info shown = *h;
+
+	shown.secret = rk_str(NULL);
+	return api_encode(&api_webhook, &shown);
+}
+
 static int show(struct cli *c, const struct msg_hook_info *h)
 {
-	json_t *doc = render_hook(h);
+	json_t *doc = document_of(h);
 	int status = CLI_DONE;
 
 	if (c->json)
@@ -288,7 +299,7 @@ static int webhook_list(struct cli *c, int argc, char **argv)
 		const struct msg_hook_info *h = &m.body.hook_info;
 
 		if (c->json) {
-			status = render_json_line(render_hook(h));
+			status = render_json_line(document_of(h));
 			continue;
 		}
 		printf("%-18.*s  %-20.*s  %-8s  %.*s\n", RK_FMT(h->id), RK_FMT(h->name),

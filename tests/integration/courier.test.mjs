@@ -87,7 +87,7 @@ test('a mail arrives over STARTTLS with a login, as text and HTML, from nobody w
 
 test('the password is never shown, and does not follow the settings to another server', async () => {
   const shown = await broker.json(['settings', 'show']);
-  assert.equal(shown.smtp_password, true);
+  assert.equal(shown.smtp_password_set, true);
   assert.ok(!JSON.stringify(shown).includes('smtp-pass'));
   for (const args of [['--smtp-host', 'mail.attacker.example'], ['--smtp-port', '26'], ['--smtp-tls', 'tls'], ['--smtp-user', 'other'], ['--smtp-ca', 'none']]) {
     await refused(set(args), /give smtp_password again/);
@@ -386,7 +386,7 @@ test('a broker that stops and starts again goes on with what it has', async () =
   assert.match((await newest(['waiting'], { args: ['--kind', 'mail'] })).error, /./);
   await broker.stop();
   await broker.launch();
-  assert.equal((await broker.json(['settings', 'show'])).smtp_password, true);
+  assert.equal((await broker.json(['settings', 'show'])).smtp_password_set, true);
   await useMail(mail);
   await until(() => mail.received.some((m) => m.to[0] === 'late@example.com'), 'the mail', 40000);
 });
