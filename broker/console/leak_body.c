@@ -140,7 +140,7 @@ static int read_json(struct leak_body *b, struct rk_fault *fault)
 	int err;
 
 	if (!doc)
-		return rk_fail(fault, RK_E_INVALID, "no JSON: line %d, column %d", why.line,
+		return rk_fail(fault, RK_E_PROTOCOL, "no JSON: line %d, column %d", why.line,
 		               why.column);
 	err = json_is_array(doc) ? read_partner(b, doc, fault) : read_list(b, doc, fault);
 	json_decref(doc);

@@ -33,7 +33,7 @@ struct leak_body {
 	char items[MSG_MAX_LEAK_ITEMS];
 };
 
-/* RK_E_INVALID with a text, RK_E_TOOBIG. */
+/* With a text: RK_E_PROTOCOL (no JSON), RK_E_INVALID, RK_E_TOOBIG. */
 RK_MUST_CHECK int leak_body_read(struct rk_slice body, struct leak_body *out,
                                  struct rk_fault *fault);
 

@@ -158,6 +158,8 @@ static bool read_body(struct router *r, const struct server_request *q, struct r
 		return true;
 	if (starved || err == RK_E_NOMEM)
 		refuse(r, q, 503, "overloaded", "There is too much to do just now.");
+	else if (err == RK_E_PROTOCOL)
+		refuse(r, q, 400, "bad_json", fault.text);
 	else if (err == RK_E_TOOBIG)
 		refuse(r, q, 413, "too_big", fault.text);
 	else
