@@ -39,6 +39,8 @@ export function ask(broker, method, path, { token, body, headers = {}, raw, agen
 const SHARES = {
   access: ['Management keys', 'Users', 'createDelegatedCredential', 'updateRelayKey', 'updateConnection', 'listCredentials',
     'rollbackConnection', 'deleteCredential', 'testConnection'],
+  outward: ['Settings', 'Webhooks', 'Deliveries', 'Containment'],
+  leaks: ['Leaked keys'],
 };
 const ownerOf = (op) => Object.keys(SHARES).find((file) => SHARES[file].includes(op.operationId) || SHARES[file].includes(op.tags[0])) ?? 'main';
 
