@@ -11,7 +11,7 @@
 enum {
 	MSG_MAX_REASON = 256,
 	MSG_MAX_LEAK = 49152,       /* bytes of a report as it came */
-	MSG_MAX_LEAK_TOKENS = 256,
+	MSG_MAX_LEAK_TOKENS = 256,  /* in it */
 	MSG_MAX_LEAK_ITEMS = 14336, /* LIST of encoded msg_leak_item */
 	MSG_MAX_LEAK_SOURCE = 200,
 	MSG_MAX_SIGNATURE = 128,
