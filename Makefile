@@ -45,7 +45,7 @@ ROLE_OBJ := $(call obj,$(ROLE_SRC))
 CLI_OBJ := $(call obj,$(filter-out broker/cli/main.c,$(CLI_SRC)))
 
 DAEMON_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson) -ldl -lpthread
-CLI_LIBS = $(call PKG_LIBS,libssl libcrypto jansson) -lpthread
+CLI_LIBS = $(call PKG_LIBS,libssl libcrypto libcurl jansson) -lpthread
 TEST_LIBS = $(call PKG_LIBS,libevent libssl libcrypto libp11 sqlcipher libseccomp libcurl jansson cmocka) -ldl -lpthread
 
 # V=1 shows the commands

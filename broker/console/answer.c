@@ -4,7 +4,7 @@
 #include "api/audit.h"
 #include "api/encode.h"
 #include "api/fields.h"
-#include "console/json_memory.h"
+#include "api/json_memory.h"
 #include "console/router_int.h"
 
 /* From the keeper's messages to the answer. */

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "console/json_memory.h"
+#include "api/json_memory.h"
 #include "console/router_int.h"
 
 /* From a request to its command. What is wrong with it is said before the keeper hears of it.

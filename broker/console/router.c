@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "api/openapi.h"
-#include "console/json_memory.h"
+#include "api/json_memory.h"
 
 enum { TICK_S = 15 };
 

@@ -254,7 +254,7 @@ static void set_hook(struct attempt *a, bool *good)
 	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.n);
 }
 
-/* What libcurl copies is in its own memory, which is wiped (courier/curl_memory.h). */
+/* What libcurl copies is in its own memory, which is wiped (base/curl_memory.h). */
 static void set_login(struct attempt *a, bool *good)
 {
 	char user[MSG_MAX_SMTP_USER + 1];

@@ -5,7 +5,7 @@
  * the keeper knows what becomes of it.
  *
  * libcurl does the protocols, on the role's loop (courier/curl_loop.h), without its resolver
- * (courier/lookup.h) and with memory that is wiped (courier/curl_memory.h).
+ * (courier/lookup.h) and with memory that is wiped (base/curl_memory.h).
  */
 #ifndef COURIER_COURIER_H
 #define COURIER_COURIER_H

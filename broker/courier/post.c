@@ -6,7 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#include "courier/curl_memory.h"
+#include "base/curl_memory.h"
 
 /* ---- trust ---- */
 

@@ -11,7 +11,7 @@
 #include <curl/curl.h>
 
 #include "base/secret.h"
-#include "courier/curl_memory.h"
+#include "base/curl_memory.h"
 
 #define PASSWORD "smtp-pass-51c07e9ab3"
 

@@ -1,4 +1,4 @@
-#include "console/json_memory.h"
+#include "api/json_memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
  * One thread. Limits: JSON_SECRET_MAX bytes at a time in the arena; then jansson is out of
  * memory.
  */
-#ifndef CONSOLE_JSON_MEMORY_H
-#define CONSOLE_JSON_MEMORY_H
+#ifndef API_JSON_MEMORY_H
+#define API_JSON_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

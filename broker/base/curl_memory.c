@@ -1,4 +1,4 @@
-#include "courier/curl_memory.h"
+#include "base/curl_memory.h"
 
 #include <stdint.h>
 #include <stdlib.h>
