@@ -42,7 +42,8 @@ struct api_place {
 		offsetof(T, m), sizeof(((T *)0)->m)                                            \
 	}
 
-/* A member that the operation itself stands for. */
+/* A member that the operation itself stands for; where a query parameter is the same member,
+ * its value without that. */
 struct api_preset {
 	struct api_place at;
 	uint64_t value;

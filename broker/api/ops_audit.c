@@ -30,11 +30,24 @@
 	{"until", "Before this time.", API_TIME, 0, Q(until_ms)}
 /* clang-format on */
 
+static const char *order_name(unsigned order)
+{
+	return order == AUDIT_FALLING ? "falling" : "rising";
+}
+
 static const struct api_field filters[] = {FILTERS};
+
+static const struct api_field list_query[] = {
+    FILTERS,
+    {"order", "falling: the newest first, as without; rising: the oldest first.", API_ENUM, 0,
+     Q(order), .value = order_name, .first = AUDIT_FALLING, .last = AUDIT_RISING},
+};
 
 /* Not a member of the query: what the lines shall look like. */
 static const struct api_field export_query[] = {
     FILTERS,
+    {"after", "Begins behind the row with this seq.", API_INTEGER, 0, Q(cursor), .min = 1},
+    {"rows", "No more than so many.", API_INTEGER, 0, Q(limit), .min = 1},
     {"format", "jsonl or csv. None: what Accept says, else jsonl.", API_STRING, 0, .max = 5},
 };
 
@@ -45,9 +58,8 @@ static const struct api_field export_query[] = {
 
 static const struct api_op operations[] = {
     {"listAudit", "GET", "/api/v1/audit", TAG,
-     .summary = "Requests with their ends, management actions and changes of state; the newest "
-                "first",
-     ANSWERS, .shape = API_LIST, QUERY(filters),
+     .summary = "Requests with their ends, management actions and changes of state", ANSWERS,
+     .shape = API_LIST, QUERY(list_query),
      .preset = {{API_PLACE(struct msg_audit_query, mode), AUDIT_MODE_LIST},
                 {API_PLACE(struct msg_audit_query, order), AUDIT_FALLING}},
      .after = API_PLACE(struct msg_audit_query, cursor),

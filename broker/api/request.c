@@ -180,15 +180,15 @@ int api_request(const struct api_op *op, const struct api_path_values *values,
 	*status = 422;
 	if (op->body && (body || !(op->traits & API_BARE)))
 		err = api_decode(op->body, API_REQUEST, body, rec, room, errors);
-	if (err == 0)
-		err = take_path(&p, values);
-	if (err == 0)
-		err = take_query(&p, query);
-	for (unsigned i = 0; err == 0 && i < API_PRESETS && op->preset[i].at.size; i++) {
+	for (unsigned i = 0; i < API_PRESETS && op->preset[i].at.size; i++) {
 		const struct api_field f = {.offset = op->preset[i].at.offset,
 		                            .size = op->preset[i].at.size};
 
 		api_put(&f, rec, op->preset[i].value);
 	}
+	if (err == 0)
+		err = take_path(&p, values);
+	if (err == 0)
+		err = take_query(&p, query);
 	return err;
 }
