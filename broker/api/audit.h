@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "api/decode.h"
 #include "ipc/messages_manage.h"
 
 /* What an entry is: which members it has. */
@@ -37,6 +38,18 @@ RK_MUST_CHECK int api_audit_take(const struct msg_audit_entry *e, bool with_hash
 /* api_audit_take() as a document, returned owned. RK_E_CORRUPT, RK_E_NOMEM. */
 RK_MUST_CHECK int api_audit_encode(const struct msg_audit_entry *e, bool with_hashes,
                                    json_t **out);
+
+/* Where the rows of an entry stand. */
+struct api_rows {
+	char row[AUDIT_MAX_ROW], response[AUDIT_MAX_ROW];
+};
+
+/*
+ * The way back, as far as a document tells: encoded again, the entry looks the same. Borrows
+ * from `rows` alone. RK_E_INVALID: it is no such document. RK_E_NOMEM.
+ */
+RK_MUST_CHECK int api_audit_decode(json_t *doc, struct api_rows *rows,
+                                   struct msg_audit_entry *out, struct api_room *room);
 
 /* Where lines go; a negative result ends the line and is returned. */
 typedef int api_audit_write(const char *text, size_t n, void *arg);

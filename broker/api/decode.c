@@ -486,7 +486,8 @@ int api_decode(const struct api_schema *s, enum api_decode_mode mode, json_t *do
 {
 	struct decoding d = {.mode = mode, .room = room, .errors = errors};
 
-	memset(rec, 0, s->desc->struct_size);
+	if (s->desc)
+		memset(rec, 0, s->desc->struct_size);
 	errors->count = 0;
 	errors->more = false;
 	take_object(&d, s, doc, rec);

@@ -43,8 +43,8 @@ enum api_decode_mode {
 };
 
 /*
- * Into *rec, s->desc->struct_size bytes, zeroed first. RK_E_INVALID with errors->count > 0;
- * RK_E_NOMEM.
+ * Into *rec, s->desc->struct_size bytes, zeroed first (by the caller for a schema without a
+ * table). RK_E_INVALID with errors->count > 0; RK_E_NOMEM.
  */
 RK_MUST_CHECK int api_decode(const struct api_schema *s, enum api_decode_mode mode, json_t *doc,
                              void *rec, struct api_room *room, struct api_errors *errors);
