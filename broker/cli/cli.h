@@ -17,13 +17,19 @@
 
 enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 };
 
+struct remote;
+
 struct cli {
 	const char *config_path;
-	struct rk_config config; /* filled by cli_connect() */
+	struct rk_config config; /* filled by cli_connect(); empty when the broker is remote */
 	int sock;                /* -1 until cli_connect() */
 	bool json;
 	struct rk_secret rx;     /* the datagram that the last answer borrows */
 	struct rk_slice pending; /* what of it is not yet taken */
+	/* The management interface instead of the control socket; NULL: not. */
+	const char *url;
+	const char *token_file, *ca_file;
+	struct remote *remote; /* NULL until cli_connect() */
 };
 
 /* A command: `argv[0]` is its name. `usage` is printed for --help and after a usage error. */
@@ -60,10 +66,20 @@ int cli_run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 int cli_dispatch(struct cli *c, const struct cli_command *table, const char *what, int argc,
                  char **argv);
 
-/* ---- session.c ---- */
+/* ---- session.c, remote.c ---- */
 
-/* Loads the configuration and connects. Returns CLI_DONE or, with a message, the exit status.
- */
+/* A way to the broker; see the functions below. */
+struct cli_transport {
+	int (*open)(struct cli *c);
+	int (*send)(struct cli *c, enum ipc_type type, const void *body);
+	int (*receive)(struct cli *c, struct ipc_message *m);
+	bool (*ready)(struct cli *c, int ms);
+	void (*close)(struct cli *c);
+};
+extern const struct cli_transport cli_remote;
+
+/* Loads the configuration and connects, or gets ready for the interface. Returns CLI_DONE or,
+ * with a message, the exit status. */
 int cli_connect(struct cli *c);
 
 /* Sends one request. Returns CLI_DONE or, with a message, the exit status. */
@@ -75,6 +91,9 @@ int cli_send(struct cli *c, enum ipc_type type, const void *body);
  * error counts as failure.
  */
 int cli_receive(struct cli *c, struct ipc_message *m);
+
+/* Whether cli_receive() would not wait any more, after at most `ms`. */
+bool cli_ready(struct cli *c, int ms);
 
 /*
  * Sends a request and receives its single answer, which must be of `answer`; with answer

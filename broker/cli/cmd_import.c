@@ -196,6 +196,10 @@ static int find_proxy(struct cli *c, const struct import_options *o, struct impo
 			return CLI_DONE;
 		return cli_fail(CLI_USAGE, "--proxy-url is too long");
 	}
+	if (c->url)
+		return cli_fail(CLI_USAGE,
+		                "from elsewhere, say with --proxy-url where the proxy "
+		                "is: https://HOST[:PORT]");
 	if (!c->config.proxy[0]) {
 		if (!c->config_path)
 			return cli_fail(CLI_USAGE, "no configuration: use --config FILE, set "

@@ -34,8 +34,12 @@ static void print_status(const struct cli *c, const json_t *doc)
 
 	printf("relaykeyd %s, up since %s\n", render_string(doc, "version"),
 	       render_string(doc, "started_at"));
-	printf("proxy         https://%s\n", c->config.proxy);
-	printf("console       https://%s\n", c->config.console);
+	if (c->url) {
+		printf("interface     %s\n", c->url);
+	} else {
+		printf("proxy         https://%s\n", c->config.proxy);
+		printf("console       https://%s\n", c->config.console);
+	}
 	printf("state         %s\n",
 	       json_is_true(json_object_get(doc, "sealed")) ? "sealed" : "unsealed");
 	print_panic(json_object_get(doc, "panic"));
@@ -76,8 +80,11 @@ int cli_status(struct cli *c, int argc, char **argv)
 	if (status)
 		return status;
 	doc = render_status(&m.body.status);
-	json_object_set_new(doc, "proxy", json_string(c->config.proxy));
-	json_object_set_new(doc, "console", json_string(c->config.console));
+	/* the configuration is not here when the broker is not */
+	if (!c->url) {
+		json_object_set_new(doc, "proxy", json_string(c->config.proxy));
+		json_object_set_new(doc, "console", json_string(c->config.console));
+	}
 	if (c->json)
 		return render_json_line(doc);
 	print_status(c, doc);

@@ -97,9 +97,13 @@ static bool connect_briefly(const struct line *l)
 {
 	const struct timeval wait = {.tv_sec = PATIENCE_S};
 
-	if (!l->c->config_path || cli_connect(l->c))
+	/* a key that is typed in is not for this */
+	if (l->c->url && (!l->c->token_file || strcmp(l->c->token_file, "-") == 0))
 		return false;
-	return setsockopt(l->c->sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+	if ((!l->c->url && !l->c->config_path) || cli_connect(l->c))
+		return false;
+	return l->c->url ||
+	       setsockopt(l->c->sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
 }
 
 static void offer_conns(const struct line *l)
@@ -226,20 +230,34 @@ static void complete_group(const struct line *l, const struct cli_entry *e, int 
 		offer(l, rk_str("--help"));
 }
 
+/* Where the value of an option before the command goes; NULL: it has none. */
+static const char **global_value(struct cli *c, const char *word)
+{
+	if (strcmp(word, "--config") == 0 || strcmp(word, "-c") == 0)
+		return &c->config_path;
+	if (strcmp(word, "--url") == 0)
+		return &c->url;
+	if (strcmp(word, "--token-file") == 0)
+		return &c->token_file;
+	return strcmp(word, "--ca") == 0 ? &c->ca_file : NULL;
+}
+
 /* Over the options before the command; false: the cursor is at one's value. */
 static bool skip_globals(struct line *l, int *first)
 {
 	int i = 0;
 
 	while (i < l->count && l->words[i][0] == '-') {
-		bool config =
-		    strcmp(l->words[i], "--config") == 0 || strcmp(l->words[i], "-c") == 0;
+		const char **value = global_value(l->c, l->words[i]);
 
-		if (config && i + 1 == l->count)
+		if (value && i + 1 == l->count)
 			return false;
-		if (config)
-			l->c->config_path = l->words[i + 1];
-		i += config ? 2 : 1;
+		if (value)
+			*value = l->words[i + 1];
+		/* as main() has it */
+		if (value == &l->c->config_path)
+			l->c->url = NULL;
+		i += value ? 2 : 1;
 	}
 	*first = i;
 	return true;
@@ -251,14 +269,16 @@ static void complete(struct line *l)
 	int first;
 
 	if (!skip_globals(l, &first)) {
-		puts(":files");
+		if (strcmp(l->words[l->count - 1], "--url") != 0)
+			puts(":files");
 		return;
 	}
 	if (first == l->count) {
 		for (e = cli_tree; e->name; e++)
 			offer(l, rk_str(e->name));
 		if (l->current.n)
-			offer_words(l, "--config --json --help --version");
+			offer_words(l,
+			            "--config --url --token-file --ca --json --help --version");
 		return;
 	}
 	e = cli_find(l->words[first]);

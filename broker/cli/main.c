@@ -1,5 +1,6 @@
 /*
- * relaykey(1): the command line of the broker, over its control socket.
+ * relaykey(1): the command line of the broker, over its control socket or, from elsewhere, its
+ * management interface.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "base/version.h"
 #include "cli/cli.h"
 
-enum { CLI_ARENA_BYTES = 512 * 1024 };
+enum { CLI_ARENA_BYTES = 512 * 1024, CLI_REMOTE_ARENA_BYTES = 1536 * 1024 };
 
 static int top_level(struct cli *c, int argc, char **argv)
 {
@@ -23,24 +24,48 @@ static int top_level(struct cli *c, int argc, char **argv)
 	return CLI_USAGE;
 }
 
+/* NULL: not set, or empty. */
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 	    {"config", required_argument, NULL, 'c'},
+	    {"url", required_argument, NULL, 'u'},
+	    {"token-file", required_argument, NULL, 't'},
+	    {"ca", required_argument, NULL, 'a'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"help", no_argument, NULL, 'h'},
 	    {"version", no_argument, NULL, 'V'},
 	    {NULL, 0, NULL, 0},
 	};
 	static struct cli c = {.sock = -1};
+	const char *config = NULL, *url = NULL;
 	struct rk_fault fault;
 	int opt, status;
 
 	c.config_path = getenv("RELAYKEY_CONFIG");
+	c.url = variable("RELAYKEY_URL");
+	c.token_file = variable("RELAYKEY_TOKEN_FILE");
+	c.ca_file = variable("RELAYKEY_CA");
 	while ((opt = getopt_long(argc, argv, "+c:jhV", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			c.config_path = optarg;
+			c.config_path = config = optarg;
+			break;
+		case 'u':
+			c.url = url = optarg;
+			break;
+		case 't':
+			c.token_file = optarg;
+			break;
+		case 'a':
+			c.ca_file = optarg;
 			break;
 		case 'j':
 			c.json = true;
@@ -60,7 +85,14 @@ int main(int argc, char **argv)
 		cli_print_usage(stderr);
 		return CLI_USAGE;
 	}
-	if (secret_arena_init(CLI_ARENA_BYTES, SECRET_BACKING_BEST, &fault))
+	if (config && url)
+		return cli_fail(CLI_USAGE,
+		                "--config and --url: the broker here, or the one there?");
+	/* what is said here is meant, whatever the environment says */
+	if (config)
+		c.url = NULL;
+	if (secret_arena_init(c.url ? CLI_REMOTE_ARENA_BYTES : CLI_ARENA_BYTES,
+	                      SECRET_BACKING_BEST, &fault))
 		return cli_fail(CLI_FAILED, "%s", fault.text);
 	argc -= optind;
 	argv += optind;

@@ -1,4 +1,3 @@
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,10 +45,8 @@ int cli_call_long(struct cli *c, const char *what, enum ipc_type type, const voi
 {
 	int64_t start_us = rk_mono_us();
 	int status = cli_send(c, type, body);
-	struct pollfd p = {.events = POLLIN};
 
-	p.fd = c->sock;
-	while (!status && poll(&p, 1, STEP_MS) == 0) {
+	while (!status && !cli_ready(c, STEP_MS)) {
 		if (!is_due())
 			continue;
 		fprintf(stderr, "\r\033[K%s: %lld s", what,

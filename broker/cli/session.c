@@ -1,12 +1,13 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-int cli_connect(struct cli *c)
+static int socket_open(struct cli *c)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	struct rk_fault fault;
@@ -31,9 +32,9 @@ int cli_connect(struct cli *c)
 	return CLI_DONE;
 }
 
-int cli_send(struct cli *c, enum ipc_type type, const void *body)
+static int socket_send(struct cli *c, enum ipc_type type, const void *body)
 {
-	int status = cli_connect(c);
+	int status = socket_open(c);
 	int err;
 
 	if (status)
@@ -46,7 +47,7 @@ int cli_send(struct cli *c, enum ipc_type type, const void *body)
 	return CLI_DONE;
 }
 
-int cli_receive(struct cli *c, struct ipc_message *m)
+static int socket_receive(struct cli *c, struct ipc_message *m)
 {
 	int got;
 
@@ -76,6 +77,54 @@ int cli_receive(struct cli *c, struct ipc_message *m)
 	return CLI_DONE;
 }
 
+static void socket_close(struct cli *c)
+{
+	if (c->sock >= 0)
+		close(c->sock);
+	c->sock = -1;
+	rk_secret_free(&c->rx);
+}
+
+static bool socket_ready(struct cli *c, int ms)
+{
+	struct pollfd p = {.fd = c->sock, .events = POLLIN};
+
+	return c->pending.n > 0 || poll(&p, 1, ms) != 0;
+}
+
+static const struct cli_transport control_socket = {
+    .open = socket_open,
+    .send = socket_send,
+    .receive = socket_receive,
+    .ready = socket_ready,
+    .close = socket_close,
+};
+
+static const struct cli_transport *way(const struct cli *c)
+{
+	return c->url ? &cli_remote : &control_socket;
+}
+
+int cli_connect(struct cli *c)
+{
+	return way(c)->open(c);
+}
+
+int cli_send(struct cli *c, enum ipc_type type, const void *body)
+{
+	return way(c)->send(c, type, body);
+}
+
+int cli_receive(struct cli *c, struct ipc_message *m)
+{
+	return way(c)->receive(c, m);
+}
+
+bool cli_ready(struct cli *c, int ms)
+{
+	return way(c)->ready(c, ms);
+}
+
 int cli_call(struct cli *c, enum ipc_type type, const void *body, enum ipc_type answer,
              struct ipc_message *m)
 {
@@ -90,8 +139,5 @@ int cli_call(struct cli *c, enum ipc_type type, const void *body, enum ipc_type 
 
 void cli_close(struct cli *c)
 {
-	if (c->sock >= 0)
-		close(c->sock);
-	c->sock = -1;
-	rk_secret_free(&c->rx);
+	way(c)->close(c);
 }

@@ -72,11 +72,20 @@ static void print_entry(FILE *out, const struct cli_entry *e)
 
 void cli_print_usage(FILE *out)
 {
-	fputs("usage: relaykey [--config FILE] [--json] COMMAND ...\n\n", out);
+	fputs("usage: relaykey [--config FILE] [--json] COMMAND ...\n"
+	      "       relaykey --url https://HOST[:PORT] --token-file FILE|- [--ca FILE] "
+	      "[--json] "
+	      "COMMAND ...\n\n",
+	      out);
 	for (const struct cli_entry *e = cli_tree; e->name; e++)
 		print_entry(out, e);
 	fputs(
 	    "\nThe configuration may also be named by the variable RELAYKEY_CONFIG.\n"
+	    "With --url all but 'setup' is done from elsewhere, over the management interface, "
+	    "as\n"
+	    "whom the management key in the token file stands for; --ca names the certificates "
+	    "to\n"
+	    "trust. Their variables: RELAYKEY_URL, RELAYKEY_TOKEN_FILE, RELAYKEY_CA.\n"
 	    "'relaykey COMMAND --help' tells more, with examples; so do the manual pages.\n"
 	    "Secrets are read from standard input, a file or a prompt, never from the command\n"
 	    "line. Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 broker not "
