@@ -64,7 +64,7 @@ export function refusals(share) {
   });
 
   test('every operation refuses parameters that it does not know, or that are there twice', async () => {
-    const values = { limit: '5', live: 'true', cascade: 'true', force: 'true', state: 'pending', status: '200', since: '2030-01-01', until: '2030-01-01', format: 'csv', ...share.values };
+    const values = { limit: '5', live: 'true', cascade: 'true', force: 'true', state: 'pending', status: '200', since: '2030-01-01', until: '2030-01-01', format: 'csv', order: 'rising', after: '1', rows: '1', ...share.values };
     for (const op of api().owned) {
       const options = { at: share.nowhere(op), ...body(op) };
       problem(await api().run(op.operationId, { ...options, query: 'nope=1' }), 400, 'bad_parameter');
