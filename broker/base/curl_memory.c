@@ -17,6 +17,8 @@ union head {
 	max_align_t align;
 };
 
+static size_t small = CURL_MEMORY_SMALL;
+
 static void *take(size_t n)
 {
 	struct rk_secret block = {0};
@@ -24,7 +26,7 @@ static void *take(size_t n)
 
 	if (n > SIZE_MAX - sizeof *h)
 		return NULL;
-	if (n <= CURL_MEMORY_SMALL) {
+	if (n <= small) {
 		if (rk_secret_alloc(&block, n + sizeof *h))
 			return NULL;
 		h = (union head *)(void *)block.p;
@@ -63,7 +65,7 @@ static void *retake(void *p, size_t n)
 	size_t old = h ? h[-1].is.n : 0;
 	void *moved;
 
-	if (h && n <= old && (n > CURL_MEMORY_SMALL || old <= CURL_MEMORY_SMALL))
+	if (h && n <= old && (n > small || old <= small))
 		return p; /* it is only said to be shorter: what is behind it is wiped with it
 		           */
 	moved = take(n);
@@ -93,10 +95,13 @@ static void *take_zeroed(size_t count, size_t each)
 	return p ? memset(p, 0, count * each) : NULL;
 }
 
-int curl_memory_init(struct rk_fault *fault)
+int curl_memory_init(size_t secret, struct rk_fault *fault)
 {
-	CURLcode rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, give, retake, duplicate,
-	                                   take_zeroed);
+	CURLcode rc;
+
+	small = secret;
+	rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, give, retake, duplicate,
+	                          take_zeroed);
 
 	return rc ? rk_fail(fault, RK_E_STATE, "cannot set libcurl up: %s",
 	                    curl_easy_strerror(rc))

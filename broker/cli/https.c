@@ -12,6 +12,7 @@
 
 enum {
 	CONNECT_S = 10,
+	UPLOAD_BYTES = 16384,
 	HEADER_MAX = 512,
 	URL_MAX = 1024,
 	PAGE_MAX = 64 << 20,
@@ -189,6 +190,8 @@ static void set_up(struct https *h)
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, h->ask.patience_s);
 	curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+	/* what a body goes through is then small enough for secret memory */
+	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "relaykey/" RELAYKEY_VERSION);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, h);
@@ -336,7 +339,7 @@ int https_new(const struct https_params *params, struct https **out, struct rk_f
 		return rk_fail(fault, RK_E_INVALID,
 		               "'%s' is no address of a broker: use https://HOST[:PORT]",
 		               params->url);
-	err = curl_memory_init(fault);
+	err = curl_memory_init(CURL_MEMORY_BUFFERS, fault);
 	if (err)
 		return err;
 	h = calloc(1, sizeof *h);

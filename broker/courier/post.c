@@ -242,7 +242,7 @@ int post_new(const struct post_params *params, struct post **out, struct rk_faul
 	p->ended = params->ended;
 	p->arg = params->arg;
 	p->tell = (struct loop_hook){.run = tell, .arg = p};
-	err = curl_memory_init(fault);
+	err = curl_memory_init(CURL_MEMORY_SMALL, fault);
 	if (!err)
 		err = post_set_trust(p, params->trust, fault);
 	if (!err)

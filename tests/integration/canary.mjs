@@ -124,9 +124,10 @@ async function leave(broker, path, key, ms = 60) {
 }
 
 /** Stops an import of many keys in the middle and searches the memory of the command line; what was found, or why it could not be. */
-async function searchImport(broker, upstream) {
+async function searchImport(broker, upstream, way = ['--config', broker.config], more = []) {
   const keys = Array.from({ length: 30 }, () => `sk_${randomBytes(24).toString('hex')}`);
-  const child = spawn(relaykey, ['--config', broker.config, 'import', '-', '--ca', upstream.caFile, '--allow-private', '--base-url', `elevenlabs=${upstream.baseUrl}`]);
+  const child = spawn(relaykey, [...way, 'import', '-', '--ca', upstream.caFile, '--allow-private', '--base-url', `elevenlabs=${upstream.baseUrl}`,
+    '--proxy-url', broker.url]);
   child.stdout.resume();
   child.stderr.resume();
   const ended = new Promise((done) => child.once('exit', done));
@@ -138,7 +139,7 @@ async function searchImport(broker, upstream) {
   await sleep(50);
   // where the kernel hides the arena, whatever is found is a copy
   const hidden = readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('/secretmem');
-  const { found, bytes } = searchMemory(child.pid, keys.flatMap((key) => [{ form: 'plain', bytes: Buffer.from(key) }, { form: 'end', bytes: Buffer.from(key.slice(-24)) }]));
+  const { found, bytes } = searchMemory(child.pid, [...keys, ...more].flatMap((key) => [{ form: 'plain', bytes: Buffer.from(key) }, { form: 'end', bytes: Buffer.from(key.slice(-24)) }]));
   child.kill('SIGCONT');
   const status = await ended;
   if (status !== 0) return [`the import ended with ${status}`];
@@ -422,6 +423,11 @@ async function main() {
     check('the imported key was used and shown to nobody', [...(imported.seen.some((r) => r.authorized) ? [] : ['no authorized request']), ...imported.complaints,
       ...search(Buffer.from(made.stdout + made.stderr), needles(importedKey))]);
     check('no copy in the memory of an import in the middle of its work', await searchImport(broker, imported));
+    const management = await managementKey(broker);
+    const tokenFile = join(dir, 'management-key');
+    writeFileSync(tokenFile, management, { mode: 0o600 });
+    check('nor of one from elsewhere, nor of its management key', await searchImport(broker, imported,
+      ['--url', `https://127.0.0.1:${broker.ports.console}`, '--token-file', tokenFile, '--ca', broker.caFile], [management]));
     check('the echoing upstream was asked in every way', Object.keys(echo.answers).filter((way) => !echo.requests.some((r) => r.name === way)));
     check('the upstream saw the real key and nothing else', [...upstream.complaints, ...(upstream.seen.some((r) => r.authorized) ? [] : ['no authorized request'])]);
     for (const agent of agents) agent.destroy();

@@ -22,7 +22,7 @@ static int setup(void **state)
 	(void)state;
 	if (secret_arena_init(1 << 20, SECRET_BACKING_LOCKED, &fault))
 		return -1;
-	return curl_memory_init(&fault);
+	return curl_memory_init(CURL_MEMORY_SMALL, &fault);
 }
 
 static void test_what_libcurl_copies_of_a_password_is_in_secret_memory_and_comes_back(
