@@ -296,7 +296,10 @@ test('a server that is no broker is said to be none; a redirect is not followed'
 
 /** Peak memory in KiB of a command that goes to /dev/null. */
 async function peakOf(args) {
-  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" >/dev/null', relaykey, ...way(), ...args], { env: { ...process.env, ...ENV }, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" >/dev/null', relaykey, ...way(), ...args], {
+    // AddressSanitizer would keep what was freed
+    env: { ...process.env, ...ENV, ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=1` }, stdio: ['ignore', 'ignore', 'inherit'],
+  });
   let peak = 0;
   const timer = setInterval(() => {
     try {
