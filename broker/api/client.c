@@ -5,7 +5,6 @@
 #include "api/encode.h"
 #include "api/fields.h"
 #include "api/json_memory.h"
-#include "base/clock.h"
 
 enum { TARGET_MAX = 16384 };
 
@@ -34,10 +33,29 @@ static int add_escaped(struct rk_secret *out, struct rk_slice s)
 	return err;
 }
 
-/* A parameter's value as api_decode_text() reads it. */
+/* As it is written in a document, which is what api_decode_text() reads. */
+static int add_written(struct rk_secret *out, const struct api_field *f, const void *rec)
+{
+	json_t *v = api_encode_value(f, rec);
+	char number[24];
+	int err;
+
+	snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+	if (json_is_boolean(v))
+		err = add(out, json_is_true(v) ? "true" : "false");
+	else if (json_is_integer(v))
+		err = add(out, number);
+	else if (json_is_string(v))
+		err = add_escaped(out, rk_str(json_string_value(v)));
+	else /* no parameter is of another type */
+		err = v ? RK_E_UNSUPPORTED : RK_E_NOMEM;
+	json_decref(v);
+	return err;
+}
+
+/* What may be a secret, or bytes that are no text, goes past jansson. */
 static int add_value(struct rk_secret *out, const struct api_field *f, const void *rec)
 {
-	char text[RK_TIME_TEXT > 24 ? RK_TIME_TEXT : 24];
 	struct rk_slice list, item;
 
 	switch ((enum api_type)f->type) {
@@ -46,24 +64,8 @@ static int add_value(struct rk_secret *out, const struct api_field *f, const voi
 	case API_STRINGS:
 		list = api_get_slice(f, rec);
 		return record_list_next(&list, &item) ? add_escaped(out, item) : 0;
-	case API_INTEGER:
-		snprintf(text, sizeof text, "%llu", (unsigned long long)api_get(f, rec));
-		return add(out, text);
-	case API_SECONDS:
-		snprintf(text, sizeof text, "%llu", (unsigned long long)api_get(f, rec) / 1000);
-		return add(out, text);
-	case API_BOOL:
-		return add(out, (api_get(f, rec) != 0) != !!(f->traits & API_NOT) ? "true"
-		                                                                  : "false");
-	case API_FLAG:
-		return add(out, api_get(f, rec) & f->bits ? "true" : "false");
-	case API_ENUM:
-		return add_escaped(out, rk_str(f->value((unsigned)api_get(f, rec))));
-	case API_TIME:
-		rk_time_format((int64_t)api_get(f, rec), text);
-		return add_escaped(out, rk_str(text));
 	default:
-		return RK_E_UNSUPPORTED; /* no parameter is of such a type */
+		return add_written(out, f, rec);
 	}
 }
 

@@ -115,7 +115,7 @@ static json_t *names_value(const struct api_field *f, uint64_t mask)
 	return array;
 }
 
-static json_t *value_of(const struct api_field *f, const void *rec)
+json_t *api_encode_value(const struct api_field *f, const void *rec)
 {
 	const unsigned char *at = (const unsigned char *)rec + f->offset;
 
@@ -182,7 +182,7 @@ json_t *api_encode(const struct api_schema *s, const void *rec)
 		if (!wanted(s, f, rec))
 			continue;
 		v = (f->traits & API_NULL) && api_is_empty(f, rec) ? json_null()
-		                                                   : value_of(f, rec);
+		                                                   : api_encode_value(f, rec);
 		if (json_object_set_new(doc, f->name, v)) { /* also when v is NULL */
 			json_decref(doc);
 			doc = NULL;

@@ -13,6 +13,9 @@
  * nested records that does not decode). Members of a change that are not set are left out. */
 json_t *api_encode(const struct api_schema *s, const void *rec);
 
+/* One member, whatever its traits say of nothing. */
+json_t *api_encode_value(const struct api_field *f, const void *rec);
+
 /* A string value. */
 json_t *api_encode_text(struct rk_slice s);
 
