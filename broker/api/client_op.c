@@ -47,8 +47,11 @@ static uint64_t members_of(const struct api_schema *s)
 {
 	uint64_t bits = 0;
 
-	for (unsigned i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++) {
 		bits |= s->fields[i].set;
+		if (s->fields[i].type == API_GROUP)
+			bits |= members_of(s->fields[i].object);
+	}
 	return bits;
 }
 

@@ -110,12 +110,21 @@ static void fill(struct scene *s, const struct api_field *fields, unsigned count
 		case API_OBJECTS:
 			api_put_slice(f, &s->rec, objects_of(s, f));
 			break;
-		case API_HEX:
-		case API_REQUEST_ID:
-		case API_ADDRESS:
+		default: /* FIXED */
 			memset((char *)&s->rec + f->offset, 0x5a, f->size);
 			break;
 		}
+	}
+}
+
+static void mark_all(struct scene *s, const struct api_schema *schema, uint16_t offset)
+{
+	const struct api_field set = {.offset = offset, .size = sizeof(uint32_t)};
+
+	for (unsigned i = 0; i < schema->count; i++) {
+		api_put(&set, &s->rec, api_get(&set, &s->rec) | schema->fields[i].set);
+		if (schema->fields[i].type == API_GROUP)
+			mark_all(s, schema->fields[i].object, offset);
 	}
 }
 
@@ -133,13 +142,8 @@ static void make_command(struct scene *s, const struct api_op *op, bool all)
 	if (!op->body)
 		return;
 	fill(s, op->body->fields, op->body->count, all, false);
-	if (op->body->partial && all) {
-		const struct api_field set = {.offset = op->body->set_offset, .size = 4};
-
-		for (unsigned i = 0; i < op->body->count; i++)
-			api_put(&set, &s->rec,
-			        api_get(&set, &s->rec) | op->body->fields[i].set);
-	}
+	if (op->body->partial && all)
+		mark_all(s, op->body, op->body->set_offset);
 }
 
 /* What the server makes of it. */
