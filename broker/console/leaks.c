@@ -2,7 +2,7 @@
 
 #include "api/encode.h"
 #include "api/fields.h"
-#include "console/json_memory.h"
+#include "api/json_memory.h"
 #include "console/leak_body.h"
 #include "console/router_int.h"
 
