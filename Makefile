@@ -204,7 +204,7 @@ asan:
 	@tests/deps.sh --test
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan test-binaries
 	@tests/npm.sh
-	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli api mgmt search contain trust courier guide \
+	@BUILD=build/asan RELAYKEY_BIN=$(CURDIR)/build/asan/bin tests/run unit fuzz cli api remote mgmt search contain trust confirm courier guide \
 		proxy egress strict hostile mask websocket frontend lifecycle
 
 bench:
