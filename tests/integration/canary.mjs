@@ -297,6 +297,36 @@ async function driveInterface(broker, upstream, secret, proxySecret, problems) {
   return key.json?.key ?? 'none';
 }
 
+/** The mail server's password, signing secrets and a leaked key through the management interface; returns what must not be left. */
+async function driveOutward(broker, upstream, password, problems) {
+  const token = await managementKey(broker);
+  const expect = async (status, method, path, options) => {
+    const got = await ask(broker, method, path, { token, ...options });
+    if (got.status !== status) problems.push(`${method} ${path}: ${got.status} instead of ${status}: ${got.text.slice(0, 200)}`);
+    if (got.text.includes(password)) problems.push('the password came back');
+    return got.json ?? {};
+  };
+  const settings = { smtp_user: 'svc', smtp_password: password };
+  await expect(200, 'PATCH', '/api/v1/settings', { body: settings });
+  await expect(422, 'PATCH', '/api/v1/settings', { body: { ...settings, smtp_tls: 'ssl' } });
+  await expect(422, 'PATCH', '/api/v1/settings', { body: { ...settings, smtp_tls: 'none' } });
+  await expect(422, 'PATCH', '/api/v1/settings', { body: { [password]: 1 } });
+  await expect(412, 'PATCH', '/api/v1/settings', { body: settings, headers: { 'if-match': '"4711"' } });
+  const hook = { name: 'outward', url: 'https://hooks.example.com/', events: ['token.lost'] };
+  const made = await expect(201, 'POST', '/api/v1/webhooks', { body: hook });
+  const rotated = await expect(200, 'POST', '/api/v1/webhooks/outward/rotate-secret');
+  await broker.addConnection('outward', upstream);
+  const { key } = await broker.issueKey('outward');
+  const json = { 'content-type': 'application/json' };
+  const report = JSON.stringify([{ token: key, type: 'relaykey', url: `https://example.com/?k=${key}`, source: 'commit' }]);
+  await expect(401, 'POST', '/api/v1/leaks/github', { token: '', raw: report, headers: { ...json, 'github-public-key-identifier': 'x', 'github-public-key-signature': 'AAAA' } });
+  await expect(400, 'POST', '/api/v1/leaks', { raw: `{"tokens":["${key}"`, headers: json });
+  await expect(422, 'POST', '/api/v1/leaks', { body: { tokens: [key], more: key } });
+  await expect(200, 'POST', '/api/v1/leaks', { raw: `${key}\n`, headers: { 'content-type': 'text/plain' } });
+  await expect(200, 'POST', '/api/v1/leaks', { body: { tokens: [key] } });
+  return { secrets: [made.secret ?? '', rotated.secret ?? ''], key };
+}
+
 async function main() {
   const dir = mkdtempSync(join(tmpdir(), 'relaykey-canary-'));
   // made at run time, so that it can be in no page cache or binary by accident
@@ -373,6 +403,7 @@ async function main() {
     const courier = await driveCourier(broker, dir, mailPassword);
     const viaInterface = [];
     const issued = await driveInterface(broker, upstream, secret, `svc:${proxyPassword}`, viaInterface);
+    const outward = await driveOutward(broker, upstream, mailPassword, viaInterface);
     // at the end and all at once, so that no later request cleans up by accident
     const echoKeys = {};
     for (const [name, auth] of Object.entries(styles)) {
@@ -391,8 +422,9 @@ async function main() {
     await sleep(300);
 
     const keys = clients.flatMap(({ cn, key }) => keyNeedles(cn, key));
-    const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys, { form: 'issued relay key', bytes: Buffer.from(issued) }];
-    const outgoing = [mailPassword, ...courier.secrets].flatMap(needles);
+    const wanted = [...needles(secret), ...needles(rotated), ...needles(importedKey), ...needles(proxyPassword), ...keys, { form: 'issued relay key', bytes: Buffer.from(issued) },
+      { form: 'leaked relay key', bytes: Buffer.from(outward.key) }];
+    const outgoing = [mailPassword, ...courier.secrets, ...outward.secrets].flatMap(needles);
     check('the proxy and the client certificates were used as meant', egress.problems);
     check('mail and webhooks were sent as meant', courier.problems);
     check('the management interface was used as meant', viaInterface);
