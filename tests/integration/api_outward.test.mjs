@@ -181,11 +181,12 @@ test('a webhook is made with its secret once, shown, listed, changed and removed
   problem(await api.run('getWebhook', { at: other.id }), 404, 'not_found');
   await api.run('deleteWebhook', { at: rest.id });
   // a page behind one that is gone
-  const [a] = [await newHook(), await newHook()];
+  const [a, b] = [await newHook(), await newHook()];
   const { next_cursor: cursor } = await api.ok('listWebhooks', { query: 'limit=1' });
   assert.ok(cursor);
   await api.run('deleteWebhook', { at: a.id });
   problem(await api.run('listWebhooks', { query: `cursor=${cursor}` }), 404, 'not_found');
+  await api.run('deleteWebhook', { at: b.id });
 });
 
 test('a test is signed with the secret, and after a rotation with the other one', async () => {
