@@ -1,7 +1,7 @@
 // The command line from elsewhere: over the management interface it does, says and exits as it does over the control socket.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,28 +9,19 @@ import { after, before, test } from 'node:test';
 import { Broker, relaykey, run, sleep, until } from '../lib/broker.mjs';
 import { managementKey } from '../lib/api.mjs';
 import { request } from '../lib/client.mjs';
+import { docs, ENV, Remote } from '../lib/remote.mjs';
 import { makeCertificates, misissue } from '../mock/certs.mjs';
 import { startUpstream } from '../mock/upstream.mjs';
 
 const REAL_KEY = 'sk-real-b61e07d5a9f2c384-upstream-only';
 const ALL = ['--method', '*', '--path', '/**'];
-// what a proxy would make of these requests is not asked here
-const ENV = { RELAYKEY_CONFIG: '', RELAYKEY_URL: '', RELAYKEY_TOKEN_FILE: '', RELAYKEY_CA: '', https_proxy: '', HTTPS_PROXY: '', all_proxy: '', ALL_PROXY: '' };
-let dir, upstream, broker, tokenFile, admin;
-
-/** A file with a management key that only its owner reads. */
-function keep(name, text, mode = 0o600) {
-  const path = join(dir, name);
-  writeFileSync(path, text, { mode });
-  return path;
-}
+let dir, upstream, broker, remote;
 
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'relaykey-remote-'));
   upstream = await startUpstream({ dir, key: REAL_KEY });
   broker = await Broker.start({ relays: 1 });
-  admin = await managementKey(broker);
-  tokenFile = keep('admin', `${admin}\n`);
+  remote = await Remote.of(broker, dir);
 });
 
 after(async () => {
@@ -39,30 +30,10 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const there = (b = broker) => `https://127.0.0.1:${b.ports.console}`;
-const way = ({ url = there(), token = tokenFile, ca = broker.caFile } = {}) => ['--url', url, '--token-file', token, ...(ca ? ['--ca', ca] : [])];
-
-/** The command over the interface; checks its exit status. */
-async function far(args, { status = 0, input = '', env = {}, ...options } = {}) {
-  const got = await run(relaykey, [...way(options), ...args], { input, env: { ...ENV, ...env } });
-  assert.equal(got.status, status, `relaykey --url ... ${args.join(' ')}: ${got.stderr}${got.stdout}`);
-  if (status !== 0) assert.match(got.stderr, /^relaykey: .+/, 'a refusal has a reason');
-  return got;
-}
-const docs = (text) => text.split('\n').filter(Boolean).map((l) => JSON.parse(l));
-const farJson = async (args, options) => JSON.parse((await far([...args, '--json'], options)).stdout);
-const farLines = async (args, options) => docs((await far([...args, '--json'], options)).stdout);
-
-/** Both ways: the same exit status, the same output, the same reason. */
-async function same(args, { input = '', strip = (x) => x } = {}) {
-  const near = await broker.cli(args, input);
-  const remote = await run(relaykey, [...way(), ...args], { input, env: ENV });
-  assert.equal(remote.status, near.status, `${args.join(' ')}: ${remote.stderr} | ${near.stderr}`);
-  const shown = (got) => (args.includes('--json') ? docs(got.stdout).map(strip) : got.stdout);
-  assert.deepEqual(shown(remote), shown(near), args.join(' '));
-  assert.equal(remote.stderr, near.stderr, args.join(' '));
-  return remote;
-}
+const far = (args, options) => remote.cli(args, options);
+const farJson = (args, options) => remote.json(args, options);
+const farLines = (args, options) => remote.lines(args, options);
+const same = (args, options) => remote.same(args, options);
 
 const connArgs = (name, more = []) => ['conn', 'add', name, '--base-url', `${upstream.baseUrl}/v1`, '--ca', upstream.caFile, '--allow-private', '--secret-file', '-', ...more];
 
@@ -119,7 +90,7 @@ test('a list of several pages comes whole, and a limit cuts it where it says', a
 test('status, holders, addresses and approvals look the same', async () => {
   const strip = ({ proxy: _p, console: _c, ...rest }) => rest;
   await same(['status', '--json'], { strip });
-  assert.match((await far(['status'])).stdout, new RegExp(`^interface +${there()}$`, 'm'));
+  assert.match((await far(['status'])).stdout, new RegExp(`^interface +${remote.url}$`, 'm'));
   const address = await farJson(['trust', 'add', 'person:ada', '198.51.100.7']).catch(() => null);
   if (!address) {
     await broker.issueKey('works', { holder: 'person:ada' });
@@ -183,7 +154,7 @@ test('a list of more entries than a page has the last of them, the oldest first'
 });
 
 test('a tail shows what happens and ends with an interrupt', async () => {
-  const child = spawn(relaykey, [...way(), 'audit', 'tail', '--json'], { env: { ...process.env, ...ENV } });
+  const child = spawn(relaykey, [...remote.way(), 'audit', 'tail', '--json'], { env: { ...process.env, ...ENV } });
   const ended = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
   let out = '';
   let err = '';
@@ -196,7 +167,7 @@ test('a tail shows what happens and ends with an interrupt', async () => {
   child.kill('SIGINT');
   assert.equal((await ended).signal, 'SIGINT');
   const behind = docs(out).at(-1).seq;
-  const later = spawn(relaykey, [...way(), 'audit', 'tail', '--json', '--cursor', String(behind - 1)], { env: { ...process.env, ...ENV } });
+  const later = spawn(relaykey, [...remote.way(), 'audit', 'tail', '--json', '--cursor', String(behind - 1)], { env: { ...process.env, ...ENV } });
   let more = '';
   later.stdout.on('data', (d) => { more += d; });
   await until(() => more.includes('\n'), 'what came before it was asked for');
@@ -207,7 +178,7 @@ test('a tail shows what happens and ends with an interrupt', async () => {
 // ---- what is not let in, and what cannot be reached
 
 test('without a right the answer is the keeper\'s, and nothing is done', async () => {
-  const auditor = keep('auditor', await managementKey(broker, 'auditor'));
+  const auditor = remote.keep('auditor', await managementKey(broker, 'auditor'));
   await far(['key', 'list'], { token: auditor });
   const refused = await far(['key', 'issue', '--conn', 'works', '--holder', 'app:x', ...ALL], { token: auditor, status: 1 });
   assert.match(refused.stderr, /role|allowed|may/i);
@@ -217,15 +188,15 @@ test('without a right the answer is the keeper\'s, and nothing is done', async (
 });
 
 test('a wrong management key, a file that holds none, or that others can read is refused', async () => {
-  const wrong = `${admin.slice(0, -3)}aaa`;
-  assert.match((await far(['status'], { token: keep('wrong', wrong), status: 1 })).stderr, /management key/);
-  const none = await far(['status'], { token: keep('none', 'sk-something\r\nHost: x'), status: 1 });
+  const wrong = `${remote.key.slice(0, -3)}aaa`;
+  assert.match((await far(['status'], { token: remote.keep('wrong', wrong), status: 1 })).stderr, /management key/);
+  const none = await far(['status'], { token: remote.keep('none', 'sk-something\r\nHost: x'), status: 1 });
   assert.match(none.stderr, /holds no management key/);
   assert.ok(!none.stderr.includes('sk-something'));
-  await far(['status'], { token: keep('open', admin, 0o644), status: 1 });
+  await far(['status'], { token: remote.keep('open', remote.key, 0o644), status: 1 });
   await far(['status'], { token: join(dir, 'missing'), status: 1 });
-  assert.match((await run(relaykey, ['--url', there(), 'status'], { env: ENV })).stderr, /--token-file/);
-  const typed = await run(relaykey, [...way({ token: '-' }), 'status'], { input: `${admin}\n`, env: ENV });
+  assert.match((await run(relaykey, ['--url', remote.url, 'status'], { env: ENV })).stderr, /--token-file/);
+  const typed = await run(relaykey, [...remote.way({ token: '-' }), 'status'], { input: `${remote.key}\n`, env: ENV });
   assert.equal(typed.status, 0, typed.stderr);
 });
 
@@ -248,12 +219,12 @@ test('a broker that is away, and an address that is none', async () => {
   for (const url of ['http://127.0.0.1:1', '127.0.0.1:1', 'https://', 'https://a b', 'https://x@127.0.0.1', 'https://127.0.0.1/?a']) {
     assert.match((await far(['status'], { url, status: 2 })).stderr, /address of a broker/);
   }
-  const both = await run(relaykey, ['--config', broker.config, ...way(), 'status'], { env: ENV });
+  const both = await run(relaykey, ['--config', broker.config, ...remote.way(), 'status'], { env: ENV });
   assert.equal(both.status, 2);
 });
 
 test('the variables do instead of the options, which go first', async () => {
-  const env = { ...ENV, RELAYKEY_URL: there(), RELAYKEY_TOKEN_FILE: tokenFile, RELAYKEY_CA: broker.caFile };
+  const env = { ...ENV, RELAYKEY_URL: remote.url, RELAYKEY_TOKEN_FILE: remote.tokenFile, RELAYKEY_CA: broker.caFile };
   assert.equal((await run(relaykey, ['conn', 'list'], { env })).status, 0);
   assert.match((await run(relaykey, ['status'], { env })).stdout, /^interface /m);
   assert.match((await run(relaykey, ['--config', broker.config, 'status'], { env })).stdout, /^console /m);
@@ -276,7 +247,7 @@ test('a server that is no broker is said to be none; a redirect is not followed'
   const seen = [];
   await withOdd((req, res) => {
     seen.push(req.url);
-    if (req.url.includes('status')) return res.writeHead(302, { location: `${there()}/api/v1/status` }).end();
+    if (req.url.includes('status')) return res.writeHead(302, { location: `${remote.url}/api/v1/status` }).end();
     if (req.url.includes('connections')) return res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":[{"id":17}],"next_cursor":null}');
     if (req.url.includes('holders')) return res.writeHead(200, { 'content-type': 'application/json' }).end('{"data":[],"next_cursor":"again"}');
     if (req.url.includes('export')) {
@@ -296,7 +267,7 @@ test('a server that is no broker is said to be none; a redirect is not followed'
 
 /** Peak memory in KiB of a command that goes to /dev/null. */
 async function peakOf(args) {
-  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" >/dev/null', relaykey, ...way(), ...args], {
+  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" >/dev/null', relaykey, ...remote.way(), ...args], {
     // AddressSanitizer would keep what was freed
     env: { ...process.env, ...ENV, ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:quarantine_size_mb=1` }, stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -339,6 +310,6 @@ test('usage, completion and manual know the options', async () => {
   assert.deepEqual((await complete(['--'])).filter((w) => /url|token|ca$/.test(w)), ['--url', '--token-file', '--ca']);
   assert.deepEqual(await complete(['--token-file', '']), [':files']);
   assert.deepEqual(await complete(['--url', '']), []);
-  assert.ok((await complete([...way(), 'conn', 'show', 'wor'])).includes('works'));
-  assert.deepEqual(await complete(['--url', there(), '--token-file', '-', 'conn', 'show', 'wor']), []);
+  assert.ok((await complete([...remote.way(), 'conn', 'show', 'wor'])).includes('works'));
+  assert.deepEqual(await complete(['--url', remote.url, '--token-file', '-', 'conn', 'show', 'wor']), []);
 });
