@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/audit.h"
 #include "api/encode.h"
 #include "api/fields.h"
 #include "base/base62.h"
@@ -199,69 +200,10 @@ static void print_row(const json_t *doc)
 	putchar('\n');
 }
 
-/* Columns of the CSV export; "a.b" is member b of member a. */
-static const char *const columns[] = {
-    "seq",          "time",        "type",          "request_id",      "key_id",
-    "holder.kind",  "holder.name", "connection.id", "connection.name", "provider",
-    "environment",  "client_ip",   "user_agent",    "method",          "path",
-    "query_params", "model",       "decision",      "reason",          "policy_version",
-    "status",       "outcome",     "bytes_in",      "bytes_out",       "upstream_us",
-    "total_us",     "detail",      "actor",         "action",          "target",
-    "prev_hash",    "hash",
-};
-
-static const json_t *member(const json_t *doc, const char *column)
+static int write_out(const char *p, size_t n, void *arg)
 {
-	const char *dot = strchr(column, '.');
-	char outer[32];
-
-	if (!dot)
-		return json_object_get(doc, column);
-	if (!rk_slice_cstr(rk_slice(column, (size_t)(dot - column)), outer, sizeof outer))
-		return NULL;
-	return json_object_get(json_object_get(doc, outer), dot + 1);
-}
-
-/* RFC 4180; a value that a spreadsheet would run as a formula gets a quote in front. */
-static void print_csv_text(const char *text)
-{
-	putchar('"');
-	if (*text && strchr("=+-@\t\r", *text))
-		putchar('\'');
-	for (; *text; text++) {
-		if (*text == '"')
-			putchar('"');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
-static void print_csv(const json_t *doc)
-{
-	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-		const json_t *v = member(doc, columns[i]);
-
-		if (i)
-			putchar(',');
-		if (json_is_integer(v)) {
-			printf("%" JSON_INTEGER_FORMAT, json_integer_value(v));
-		} else if (json_is_string(v)) {
-			print_csv_text(json_string_value(v));
-		} else if (json_is_array(v)) {
-			char *text = json_dumps(v, JSON_COMPACT);
-
-			print_csv_text(text ? text : "");
-			free(text);
-		}
-	}
-	fputs("\r\n", stdout);
-}
-
-static void print_csv_header(void)
-{
-	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-		printf("%s%s", i ? "," : "", columns[i]);
-	fputs("\r\n", stdout);
+	(void)arg;
+	return fwrite(p, 1, n, stdout) == n ? 0 : RK_E_IO;
 }
 
 static int print_entries(struct cli *c, const struct msg_audit_query *q,
@@ -289,10 +231,10 @@ static int print_entries(struct cli *c, const struct msg_audit_query *q,
 		if (format == FORMAT_JSON) {
 			status = render_json_line(doc);
 		} else {
-			if (format == FORMAT_CSV)
-				print_csv(doc);
-			else
+			if (format == FORMAT_TABLE)
 				print_row(doc);
+			else if (api_audit_csv_line(doc, write_out, NULL))
+				status = cli_fail(CLI_FAILED, "writing the output failed");
 			json_decref(doc);
 		}
 		/* a live tail into a pipe is worth nothing when it waits in a buffer */
@@ -329,8 +271,8 @@ static int audit_export(struct cli *c, int argc, char **argv)
 
 	if (status)
 		return status;
-	if (o.csv)
-		print_csv_header();
+	if (o.csv && api_audit_csv_header(write_out, NULL))
+		return cli_fail(CLI_FAILED, "writing the output failed");
 	return print_entries(c, &o.q, o.csv ? FORMAT_CSV : FORMAT_JSON);
 }
 

@@ -4,69 +4,22 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "api/encode.h"
+#include "api/fields.h"
 #include "cli/cli.h"
 #include "cli/render.h"
 #include "policy/relay_key.h"
 
 /* ---- how they look ---- */
 
-static json_t *text_or_null(struct rk_slice s)
-{
-	return s.n ? render_text(s) : json_null();
-}
-
-static json_t *holder_of(uint8_t kind, struct rk_slice name)
-{
-	return json_pack("{s:s, s:o}", "kind", holder_kind_name((enum holder_kind)kind), "name",
-	                 render_text(name));
-}
-
 static json_t *render_holder(const struct msg_holder_info *h)
 {
-	return json_pack(
-	    "{s:o, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "id", render_text(h->ref), "kind",
-	    holder_kind_name((enum holder_kind)h->kind), "name", render_text(h->name), "email",
-	    text_or_null(h->email), "keys", (json_int_t)h->keys, "live_keys",
-	    (json_int_t)h->live_keys, "trusted_ips", (json_int_t)h->trusted_ips, "pending_ips",
-	    (json_int_t)h->pending_ips, "revision", (json_int_t)h->revision);
-}
-
-static const char *state_name(uint8_t state)
-{
-	switch ((enum trust_state)state) {
-	case TRUST_PENDING:
-		return "pending";
-	case TRUST_TRUSTED:
-		return "trusted";
-	case TRUST_REMOVED:
-		return "removed";
-	}
-	return "unknown";
-}
-
-static json_t *how_name(uint8_t how)
-{
-	static const char *const names[] = {[TRUST_BY_FIRST] = "first",
-	                                    [TRUST_BY_MANAGER] = "manager",
-	                                    [TRUST_BY_LINK] = "link"};
-
-	if (how >= sizeof names / sizeof names[0] || !names[how])
-		return json_null();
-	return json_string(names[how]);
+	return api_encode(&api_holder, h);
 }
 
 static json_t *render_trust(const struct msg_trust_info *t)
 {
-	return json_pack(
-	    "{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o, s:o, s:I}", "id",
-	    render_text(t->id), "holder", holder_of(t->holder_kind, t->holder), "address",
-	    render_text(t->address), "state", state_name(t->state), "trusted_by",
-	    how_name(t->how), "key_id", text_or_null(t->key_id), "key",
-	    text_or_null(t->key_masked), "connection", "id", text_or_null(t->conn_id), "name",
-	    text_or_null(t->conn_name), "user_agent", text_or_null(t->user_agent),
-	    "first_seen_at", render_time(t->first_ms), "decided_at", render_time(t->decided_ms),
-	    "link_expires_at", render_time(t->code_expires_ms), "revision",
-	    (json_int_t)t->revision);
+	return api_encode(&api_trusted_ip, t);
 }
 
 /* One line of a list; `titled` is set once its heading stands. */

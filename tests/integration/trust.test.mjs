@@ -93,7 +93,7 @@ test('what is pending can be approved, and then goes through', async () => {
   assert.equal((await from('203.0.113.1', key)).status, 200);
   for (let i = 0; i < 3; i++) assert.equal((await from('203.0.113.2', key)).status, 423);
   const address = await waits(holder, '203.0.113.2');
-  assert.deepEqual([address.state, address.user_agent, address.connection.name, address.key_id], ['pending', 'cursor/0.42', 'mock', id]);
+  assert.deepEqual([address.state, address.user_agent, address.connection_name, address.key_id], ['pending', 'cursor/0.42', 'mock', id]);
   assert.equal((await pending(holder)).length, 1);
   assert.equal((await broker.json(['trust', 'approve', address.id])).state, 'trusted');
   assert.equal((await from('203.0.113.2', key)).status, 200);
