@@ -121,8 +121,10 @@ static int add_headers(struct https *h)
 	if (!err)
 		err = add_header(h, line);
 	/* libcurl's own would be another type, and one that is waited for */
+	snprintf(line, sizeof line, "Content-Type: %s",
+	         h->ask.type ? h->ask.type : "application/json");
 	if (!err && h->ask.body)
-		err = add_header(h, "Content-Type: application/json");
+		err = add_header(h, line);
 	if (!err && h->ask.body)
 		err = add_header(h, "Expect:");
 	if (!err && h->ask.keyed) {

@@ -28,6 +28,7 @@ struct https_ask {
 	const char *method;
 	struct rk_slice target;      /* behind the URL, ends with a NUL; copied */
 	const struct api_text *body; /* borrowed; NULL: none */
+	const char *type;            /* of the body; NULL: JSON */
 	bool keyed;                  /* said twice it is done once: with an Idempotency-Key */
 	uint64_t last_event;         /* 0: none */
 	const char *accept;

@@ -231,8 +231,14 @@ static int remote_send(struct cli *c, enum ipc_type type, const void *body)
 	if (status)
 		return status;
 	r->op = api_client_op(type, &r->rec);
+	if (type == MSG_LEAK_REPORT && remote_leak_is_plain(&r->rec.leak_report))
+		r->op = &remote_leak_op;
 	if (!r->op)
 		return cli_fail(CLI_FAILED, "this command needs the control socket");
+	if (r->op == &remote_leak_op) {
+		r->limited = false;
+		return remote_leak_request(r);
+	}
 	if (r->op->shape == API_LIST)
 		start_list(r);
 	return remote_request(r);

@@ -34,6 +34,12 @@ int remote_request(struct remote *r);
 /* What the last message borrowed. */
 void remote_forget(struct remote *r);
 
+/* ---- remote_leak.c ---- */
+
+extern const struct api_op remote_leak_op;
+bool remote_leak_is_plain(const struct msg_leak_report *m);
+int remote_leak_request(struct remote *r);
+
 /* As the functions of struct cli_transport. */
 int remote_receive(struct cli *c, struct ipc_message *m);
 bool remote_ready(struct cli *c, int ms);

@@ -139,6 +139,19 @@ commands('the panic switch', ['stopTraffic', 'resumeTraffic'], async () => {
   assert.equal(await statusWith(key), 200);
 });
 
+commands('a leak is reported, and where it was found only on the machine itself', ['reportLeaks'], async () => {
+  const keys = [await broker.issueKey('mock'), await broker.issueKey('mock')];
+  const text = `key=${keys[0].key}, and\nrk_app_${'0'.repeat(46)} ${keys[0].key}\n`;
+  const strip = ({ finding, ...rest }) => rest;
+  const got = await remote.lines(['leak', '-'], { input: text });
+  assert.deepEqual([got[0].id, got[0].finding], [keys[0].id, 'revoked']);
+  assert.equal(await statusWith(keys[0].key), 401);
+  await remote.same(['leak', '-', '--json'], { input: text, strip });
+  const refused = await remote.cli(['leak', '-', '--source', 'a ticket'], { input: keys[1].key, status: 1 });
+  assert.match(refused.stderr, /needs the control socket/);
+  assert.equal(await statusWith(keys[1].key), 200);
+});
+
 test('an import from elsewhere makes connections and keys, and says where the proxy is', async () => {
   const env = `ELEVENLABS_BASE_URL=${upstream.baseUrl}\nELEVENLABS_API_KEY=sk_0123456789abcdef0123456789abcdef0123456789abcdef\n`;
   const options = ['import', '-', '--ca', upstream.caFile, '--allow-private'];
