@@ -1,5 +1,6 @@
 #include "keeper/audit_indexer.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum {
 	FOLLOW_MS = 100, /* between two looks at a journal that grows */
 	IDLE_MS = 500,   /* at one that does not */
 	RETRY_MS = 10000,
+	TRIM_ROWS = 4096,
 	PATH_MAX_BYTES = 4096,
 };
 
@@ -42,6 +44,7 @@ struct audit_indexer {
 	int64_t looked_us;
 	uint64_t last_seq; /* of the journal, then */
 	bool busy;
+	size_t since_trim; /* rows that were indexed */
 };
 
 /* False when it is time to end. */
@@ -110,6 +113,16 @@ static int open_what_is_not(struct audit_indexer *x, struct rk_fault *fault)
 	return err;
 }
 
+/* When it has caught up: what a long way took is free then, and the process's still. */
+static void give_memory_back(struct audit_indexer *x, size_t rows)
+{
+	x->since_trim += rows;
+	if (rows || x->since_trim < TRIM_ROWS)
+		return;
+	x->since_trim = 0;
+	malloc_trim(0);
+}
+
 /* One step; the milliseconds until the next. */
 static long advance(struct audit_indexer *x)
 {
@@ -134,6 +147,7 @@ static long advance(struct audit_indexer *x)
 	}
 	if (n)
 		x->told = false;
+	give_memory_back(x, n);
 	return n == SLICE_ROWS ? 0 : n ? FOLLOW_MS : IDLE_MS;
 }
 
