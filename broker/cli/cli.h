@@ -115,6 +115,12 @@ struct option;
 int cli_option(int argc, char **argv, const struct option *options);
 
 /*
+ * The options of a command that has none but --json, and its `count` arguments, from
+ * argv[optind] on. CLI_DONE, or CLI_USAGE after a message: `what` when there are more or fewer.
+ */
+int cli_arguments(struct cli *c, int argc, char **argv, int count, const char *what);
+
+/*
  * Reads a secret: from a file, from standard input ("-"; without echo and with a prompt when it
  * is a terminal). NULL means the prompt and needs a terminal. Returns CLI_DONE or the exit
  * status.

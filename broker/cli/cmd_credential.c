@@ -9,24 +9,16 @@
 #include "cli/cli.h"
 #include "cli/render.h"
 
-static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-
 /* NAME, and VERSION when `version` is given. */
 static int parse(struct cli *c, int argc, char **argv, const char **ref, uint32_t *version)
 {
+	int status = cli_arguments(c, argc, argv, version ? 2 : 1,
+	                           version ? "a NAME and a VERSION are needed"
+	                                   : "which connection? one NAME or id is needed");
 	uint64_t n;
-	int opt;
 
-	optind = 0;
-	while ((opt = cli_option(argc, argv, options)) != -1) {
-		if (opt != 'j')
-			return CLI_USAGE;
-		c->json = true;
-	}
-	if (optind != argc - (version ? 2 : 1))
-		return cli_fail(CLI_USAGE, version
-		                               ? "a NAME and a VERSION are needed"
-		                               : "which connection? one NAME or id is needed");
+	if (status)
+		return status;
 	*ref = argv[optind];
 	if (!version)
 		return CLI_DONE;

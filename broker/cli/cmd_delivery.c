@@ -108,20 +108,13 @@ static int delivery_list(struct cli *c, int argc, char **argv)
 
 static int on_one(struct cli *c, int argc, char **argv, enum ipc_type type)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {NULL, 0, NULL, 0}};
 	struct ipc_message m;
 	struct msg_ref body;
-	int opt, status;
+	int status =
+	    cli_arguments(c, argc, argv, 1, "which delivery? one ID (dlv_...) is needed");
 
-	optind = 0;
-	while ((opt = cli_option(argc, argv, options)) != -1) {
-		if (opt != 'j')
-			return CLI_USAGE;
-		c->json = true;
-	}
-	if (optind != argc - 1)
-		return cli_fail(CLI_USAGE, "which delivery? one ID (dlv_...) is needed");
+	if (status)
+		return status;
 	body = (struct msg_ref){.ref = rk_str(argv[optind])};
 	status = cli_call(c, type, &body, MSG_DELIVERY_INFO, &m);
 	return status ? status : show(c, &m.body.delivery_info);

@@ -295,32 +295,26 @@ static int mgmt_list(struct cli *c, int argc, char **argv)
 
 /* ---- one key ---- */
 
+static const char which_key[] = "which management key? one key, id or masked key is needed";
+
 static int one_ref(int argc, char **argv, struct rk_slice *ref)
 {
 	if (optind != argc - 1)
-		return cli_fail(CLI_USAGE, "which management key? one key, id or masked key is "
-		                           "needed");
+		return cli_fail(CLI_USAGE, "%s", which_key);
 	*ref = rk_str(argv[optind]);
 	return CLI_DONE;
 }
 
 static int mgmt_show(struct cli *c, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {NULL, 0, NULL, 0}};
-	struct msg_ref body = {0};
 	struct ipc_message m;
-	int opt, status;
+	struct msg_ref body;
+	int status = cli_arguments(c, argc, argv, 1, which_key);
 
-	optind = 0;
-	while ((opt = cli_option(argc, argv, options)) != -1) {
-		if (opt != 'j')
-			return CLI_USAGE;
-		c->json = true;
-	}
-	status = one_ref(argc, argv, &body.ref);
-	if (!status)
-		status = cli_call(c, MSG_MGMT_GET, &body, MSG_MGMT_INFO, &m);
+	if (status)
+		return status;
+	body = (struct msg_ref){.ref = rk_str(argv[optind])};
+	status = cli_call(c, MSG_MGMT_GET, &body, MSG_MGMT_INFO, &m);
 	return status ? status : show(c, &m.body.mgmt_info);
 }
 

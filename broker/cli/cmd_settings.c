@@ -70,20 +70,10 @@ static int call(struct cli *c, enum ipc_type type, const void *body)
 
 static int settings_show(struct cli *c, int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {NULL, 0, NULL, 0}};
 	struct msg_empty ask = {0};
-	int opt;
+	int status = cli_arguments(c, argc, argv, 0, "there is one set of settings");
 
-	optind = 0;
-	while ((opt = cli_option(argc, argv, options)) != -1) {
-		if (opt != 'j')
-			return CLI_USAGE;
-		c->json = true;
-	}
-	if (optind != argc)
-		return cli_fail(CLI_USAGE, "there is one set of settings");
-	return call(c, MSG_SETTINGS_GET, &ask);
+	return status ? status : call(c, MSG_SETTINGS_GET, &ask);
 }
 
 /* ---- settings set ---- */

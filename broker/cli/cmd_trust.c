@@ -231,29 +231,11 @@ int cli_approvals(struct cli *c, int argc, char **argv)
 
 /* ---- one of them ---- */
 
-/* Options of a command that has none but --json, and its `count` arguments. */
-static int arguments(struct cli *c, int argc, char **argv, int count, const char *what)
-{
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {NULL, 0, NULL, 0}};
-	int opt;
-
-	optind = 0;
-	while ((opt = cli_option(argc, argv, options)) != -1) {
-		if (opt != 'j')
-			return CLI_USAGE;
-		c->json = true;
-	}
-	if (optind != argc - count)
-		return cli_fail(CLI_USAGE, "%s", what);
-	return CLI_DONE;
-}
-
 static int holder_show(struct cli *c, int argc, char **argv)
 {
 	struct msg_ref body;
 	struct ipc_message m;
-	int status = arguments(c, argc, argv, 1, "which holder? one KIND:NAME is needed");
+	int status = cli_arguments(c, argc, argv, 1, "which holder? one KIND:NAME is needed");
 
 	if (status)
 		return status;
@@ -300,7 +282,7 @@ static int holder_revoke(struct cli *c, int argc, char **argv)
 	struct msg_ref body;
 	struct ipc_message m;
 	json_t *doc;
-	int status = arguments(c, argc, argv, 1, "which holder? one KIND:NAME is needed");
+	int status = cli_arguments(c, argc, argv, 1, "which holder? one KIND:NAME is needed");
 
 	if (status)
 		return status;
@@ -323,7 +305,7 @@ static int trust_add(struct cli *c, int argc, char **argv)
 {
 	struct msg_trust_add body;
 	struct ipc_message m;
-	int status = arguments(c, argc, argv, 2, "a KIND:NAME and an address are needed");
+	int status = cli_arguments(c, argc, argv, 2, "a KIND:NAME and an address are needed");
 
 	if (status)
 		return status;
@@ -337,7 +319,8 @@ static int trust_by_id(struct cli *c, int argc, char **argv, enum ipc_type type)
 {
 	struct msg_ref body;
 	struct ipc_message m;
-	int status = arguments(c, argc, argv, 1, "which address? one id (ip_...) is needed");
+	int status =
+	    cli_arguments(c, argc, argv, 1, "which address? one id (ip_...) is needed");
 
 	if (status)
 		return status;

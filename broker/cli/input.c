@@ -47,6 +47,23 @@ int cli_option(int argc, char **argv, const struct option *options)
 	return opt;
 }
 
+int cli_arguments(struct cli *c, int argc, char **argv, int count, const char *what)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+	                                        {NULL, 0, NULL, 0}};
+	int opt;
+
+	optind = 0;
+	while ((opt = cli_option(argc, argv, options)) != -1) {
+		if (opt != 'j')
+			return CLI_USAGE;
+		c->json = true;
+	}
+	if (optind != argc - count)
+		return cli_fail(CLI_USAGE, "%s", what);
+	return CLI_DONE;
+}
+
 /* A line from the terminal without echo, straight into secret memory. */
 static int read_no_echo(const char *prompt, struct rk_secret *out)
 {

@@ -270,7 +270,7 @@ static int rotate_store(struct manage_op *op, struct rk_fault *fault)
 	return store_conn_rotate(op->k->store, rk_str(op->conn.id), &cred, fault);
 }
 
-static int rotate_apply(struct manage_op *op, struct rk_fault *fault)
+int manage_rotate_apply(struct manage_op *op, struct rk_fault *fault)
 {
 	struct store_credential cred = manage_credential_of(op);
 	struct index_conn *c = manage_conn_again(op);
@@ -288,7 +288,7 @@ const struct mutation mutation_conn_rotate = {
     .begin = rotate_begin,
     .prepare = manage_wrap_secret,
     .store = rotate_store,
-    .apply = rotate_apply,
+    .apply = manage_rotate_apply,
     .answer = manage_conn_answer,
     .recall = conn_recall,
 };

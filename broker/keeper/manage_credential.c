@@ -226,25 +226,12 @@ static int rollback_store(struct manage_op *op, struct rk_fault *fault)
 	                                fault);
 }
 
-static int rollback_apply(struct manage_op *op, struct rk_fault *fault)
-{
-	struct store_credential cred = manage_credential_of(op);
-	struct index_conn *c = manage_conn_again(op);
-	uint32_t former = c->upstream_id;
-	int err = index_conn_rotate(op->k->index, c, &cred, op->now_ms);
-
-	if (err)
-		return rk_fail(fault, err, "%s", rk_strerror(err));
-	relay_links_conn_changed(op->k->relays, c, former);
-	return 0;
-}
-
 const struct mutation mutation_conn_rollback = {
     .action = "connection.rollback",
     .begin = rollback_begin,
     .prepare = rollback_prepare,
     .store = rollback_store,
-    .apply = rollback_apply,
+    .apply = manage_rotate_apply,
     .answer = manage_conn_answer,
 };
 

@@ -280,6 +280,8 @@ RK_MUST_CHECK int manage_conn_take(struct manage_op *op, struct rk_slice ref,
 struct index_conn *manage_conn_again(struct manage_op *op);
 /* MSG_CONN_INFO. */
 void manage_conn_answer(struct manage_op *op);
+/* The newest credential is that of op->conn: index and relays. */
+RK_MUST_CHECK int manage_rotate_apply(struct manage_op *op, struct rk_fault *fault);
 /* Takes a secret out of the request, checks it against the style, and notes its hint. */
 RK_MUST_CHECK int manage_take_secret(struct manage_op *op, struct rk_slice from,
                                      const struct auth_style *style, struct rk_fault *fault);
