@@ -90,7 +90,7 @@ RK_MUST_CHECK bool conn_read_body(struct conn *c);
 /* Gives the head, the body and what was found in them back. */
 void conn_forget_request(struct conn *c);
 
-/* Reads into `in`. False: nothing for now, or the connection is gone. */
+/* Reads into `in`. False: there is nothing to read, or the connection is gone. */
 RK_MUST_CHECK bool conn_fill(struct conn *c);
 
 /* ---- conn_answer.c ---- */

@@ -1,9 +1,7 @@
 #include "keeper/side_caller.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/ipaddr.h"
 #include "keeper/control.h"
 #include "keeper/keeper_int.h"
 #include "keeper/manage.h"
@@ -92,19 +90,6 @@ static const struct manage_caller_ops caller_ops = {
 
 /* ---- the console's side ---- */
 
-/* Until something else is known. */
-static void nobody(struct side_caller *c, const struct msg_caller *m)
-{
-	char text[RK_IP_TEXT];
-	struct rk_ip ip;
-
-	memcpy(ip.b, m->client_ip, sizeof ip.b);
-	rk_ip_format(&ip, text);
-	memcpy(c->caller.client_ip, m->client_ip, sizeof c->caller.client_ip);
-	c->caller.role = ROLE_NOBODY;
-	snprintf(c->caller.actor, sizeof c->caller.actor, "ip:%s", text);
-}
-
 static int on_caller(struct side_callers *s, uint64_t id, const struct msg_caller *m)
 {
 	struct side_caller *c;
@@ -117,7 +102,7 @@ static int on_caller(struct side_callers *s, uint64_t id, const struct msg_calle
 	c->all = s;
 	c->id = id;
 	c->caller.ops = &caller_ops;
-	nobody(c, m);
+	memcpy(c->caller.client_ip, m->client_ip, sizeof c->caller.client_ip);
 	c->err = mgmt_authenticate(s->k, m, &c->caller);
 	c->next = s->bucket[id % BUCKETS];
 	c->prev = &s->bucket[id % BUCKETS];
